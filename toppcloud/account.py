@@ -1,0 +1,58 @@
+"""The Unix account that runs what was pushed: never uid 0."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Account:
+    """A Unix user, by number. `is_self` when it is the user that runs the node: then nothing is switched."""
+
+    name: str
+    uid: int
+    gid: int
+
+    @property
+    def is_self(self) -> bool:
+        return self.uid == os.geteuid()
+
+    def popen_arguments(self) -> dict[str, Any]:
+        """What subprocess.Popen needs to run as this user."""
+        return {} if self.is_self else {"user": self.uid, "group": self.gid, "extra_groups": []}
+
+    def own(self, path: Path) -> None:
+        """Give `path` (not what lies below it, not what it links to) to this user."""
+        if not self.is_self:
+            os.chown(path, self.uid, self.gid, follow_symlinks=False)
+
+    def own_tree(self, path: Path) -> None:
+        """Give `path` and all below it to this user, following no link."""
+        if self.is_self:
+            return
+        self.own(path)
+        for folder, folders, names in os.walk(path):
+            for name in (*folders, *names):
+                os.chown(os.path.join(folder, name), self.uid, self.gid, follow_symlinks=False)  # noqa: PTH118
+
+
+def find_account(name: str) -> Account | None:
+    """The user called `name`, or None."""
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError:
+        return None
+    return Account(name, entry.pw_uid, entry.pw_gid)
+
+
+def this_account() -> Account:
+    """The user that runs this process; by number when it has no passwd entry."""
+    uid = os.geteuid()
+    try:
+        return Account(pwd.getpwuid(uid).pw_name, uid, os.getegid())
+    except KeyError:
+        return Account(str(uid), uid, os.getegid())

@@ -1,0 +1,229 @@
+"""Running other programs: the one place that imports subprocess. No shell, a made environment, a time limit.
+
+The child gets a process group of its own, so that a time limit or a cancellation ends all of it.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from toppcloud.account import Account
+from toppcloud.errors import Cancelled, ToppcloudError
+
+KEPT_LINES = 40
+POLL_S = 0.1
+KILL_AFTER_S = 5.0
+BASE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_LONGEST_LINE = 64 * 1024
+
+
+class ProgramFailed(ToppcloudError):
+    """A program ended with another status than 0, or was ended by its time limit (status_code is then None)."""
+
+    def __init__(self, argv: Sequence[str], status_code: int | None, output: Sequence[str], timeout_s: float) -> None:
+        how = (
+            f"did not end within {timeout_s:.0f} s"
+            if status_code is None
+            else f"ended with {_render_status(status_code)}"
+        )
+        super().__init__(f"{Path(argv[0]).name} {how}.", reason=f"{Path(argv[0]).name} failed"[:50], output=output)
+        self.argv = tuple(argv)
+        self.status_code = status_code
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a program that ended well has written; stderr is part of it unless it was asked apart."""
+
+    stdout: bytes
+    lines: tuple[str, ...]
+
+
+def run(
+    argv: Sequence[str | os.PathLike[str]],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: bytes | IO[bytes] | int | None = None,
+    stdout: IO[bytes] | int | None = None,
+    timeout_s: float = 60.0,
+    account: Account | None = None,
+    on_line: Callable[[str], None] | None = None,
+    is_cancelled: Callable[[], str | None] | None = None,
+) -> Finished:
+    """Run `argv` to its end.
+
+    `env` is the whole environment (PATH is BASE_PATH when it has none). `stdin` is bytes to feed, a file, or
+    nothing. With `stdout` (a file or descriptor) standard output goes there and only stderr is read here.
+    `account` is who runs it. Each line is passed to `on_line` as it comes. `is_cancelled` is asked every 0.1 s;
+    a text from it ends the program and raises Cancelled with that text.
+    Raises ProgramFailed with the last lines, Cancelled, or ToppcloudError when there is no such program.
+    """
+    words = [os.fspath(word) for word in argv]
+    environment = {"PATH": BASE_PATH, "LANG": "C.UTF-8", **(env or {})}
+    feed = _as_file(stdin) if isinstance(stdin, bytes) else stdin
+    try:
+        child = subprocess.Popen(
+            words,
+            env=environment,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL if feed is None else feed,
+            stdout=subprocess.PIPE if stdout is None else stdout,
+            stderr=subprocess.STDOUT if stdout is None else subprocess.PIPE,
+            start_new_session=True,
+            **(account.popen_arguments() if account else {}),
+        )
+    except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        raise ToppcloudError(
+            f"{words[0]} cannot be run.", f"{error.strerror}: {error.filename}", reason="program missing"
+        ) from error
+    finally:
+        if isinstance(stdin, bytes) and feed is not None and not isinstance(feed, int):
+            feed.close()
+    return _follow(child, words, timeout_s, on_line, is_cancelled)
+
+
+def find_program(name: str, path: str | None = None) -> Path | None:
+    """Where `name` lies on `path` (BASE_PATH unless told), or None."""
+    found = shutil.which(name, path=path or BASE_PATH)
+    return Path(found) if found else None
+
+
+def start_detached(argv: Sequence[str | os.PathLike[str]], *, env: Mapping[str, str], cwd: Path, output: Path) -> int:
+    """Start a program that outlives us; its output is appended to `output` (0600). Returns its pid."""
+    fd = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        child = subprocess.Popen(
+            [os.fspath(word) for word in argv],
+            env=dict(env),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=fd,
+            stderr=fd,
+            start_new_session=True,
+        )
+    finally:
+        os.close(fd)
+    child.returncode = 0  # it is nobody's child to wait for: no warning when this object goes
+    return child.pid
+
+
+def _follow(
+    child: subprocess.Popen[bytes],
+    argv: Sequence[str],
+    timeout_s: float,
+    on_line: Callable[[str], None] | None,
+    is_cancelled: Callable[[], str | None] | None,
+) -> Finished:
+    pipe = child.stdout or child.stderr
+    assert pipe is not None
+    kept: deque[str] = deque(maxlen=KEPT_LINES)
+    chunks: list[bytes] = []
+    deadline = time.monotonic() + timeout_s
+    cancelled: str | None = None
+
+    def take_line(line: str) -> None:
+        kept.append(line)
+        if on_line:
+            on_line(line)
+
+    lines = _LineSplitter(take_line)
+    try:
+        with selectors.DefaultSelector() as selector:
+            selector.register(pipe, selectors.EVENT_READ)
+            while time.monotonic() < deadline:
+                if cancelled := (is_cancelled() if is_cancelled else None):
+                    break
+                if selector.select(POLL_S):
+                    data = os.read(pipe.fileno(), 65536)
+                    if not data:
+                        break
+                    chunks.append(data)
+                    lines.feed(data)
+                elif child.poll() is not None and not selector.select(0):
+                    break  # it ended, and only a left-over grandchild holds the pipe
+        lines.end()
+        status = None if cancelled else _wait(child, deadline)
+    finally:
+        end_group(child.pid, is_ended=lambda: child.poll() is not None)
+        child.wait()
+        pipe.close()
+    if cancelled:
+        raise Cancelled(cancelled, reason="cancelled")
+    if status != 0:
+        raise ProgramFailed(argv, status, list(kept), timeout_s)
+    return Finished(b"".join(chunks), tuple(kept))
+
+
+class _LineSplitter:
+    """Bytes in, whole lines out, decoded as UTF-8 with replacement; a carriage return ends a line too."""
+
+    def __init__(self, take: Callable[[str], None]) -> None:
+        self._take = take
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._rest = ""
+
+    def feed(self, data: bytes) -> None:
+        *whole, self._rest = (
+            (self._rest + self._decoder.decode(data)).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        )
+        for line in whole:
+            self._take(line)
+        if len(self._rest) > _LONGEST_LINE:
+            self.end()
+
+    def end(self) -> None:
+        if self._rest:
+            self._take(self._rest)
+            self._rest = ""
+
+
+def _wait(child: subprocess.Popen[bytes], deadline: float) -> int | None:
+    try:
+        return child.wait(max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def end_group(pid: int, *, is_ended: Callable[[], bool], kill_after_s: float = KILL_AFTER_S) -> None:
+    """SIGTERM to the process group `pid`, then SIGKILL to what is left of it after `kill_after_s`."""
+    if is_ended():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)  # left-over children of a leader that ended
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGTERM)
+    deadline = time.monotonic() + kill_after_s
+    while not is_ended() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _as_file(data: bytes) -> IO[bytes]:
+    fd = os.memfd_create("stdin", os.MFD_CLOEXEC)
+    file = os.fdopen(fd, "w+b")
+    file.write(data)
+    file.seek(0)
+    return file
+
+
+def _render_status(status_code: int) -> str:
+    if status_code >= 0:
+        return f"exit status {status_code}"
+    try:
+        return signal.Signals(-status_code).name
+    except ValueError:
+        return f"signal {-status_code}"
