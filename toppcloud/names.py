@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from toppcloud.errors import ToppcloudError
 
 RESERVED_APP_NAMES = frozenset(
-    ["admin", "api", "apps", "console", "git", "help", "localhost", "mail", "node", "root", "routes", "ssh", "status", "system", "toppcloud", "www"]
+    ("admin", "api", "apps", "console", "git", "help", "localhost", "mail", "node")
+    + ("root", "routes", "ssh", "status", "system", "toppcloud", "www")
 )
 HOST_LENGTH = 80  # "routes/HOST/current/web.sock" must fit into the 107 bytes of a unix socket's path
 _APP = re.compile(r"[a-z][a-z0-9-]{1,28}[a-z0-9]\Z")
@@ -26,7 +27,7 @@ def parse_app_name(text: str) -> str:
     if not _APP.match(text) or "--" in text:
         raise ToppcloudError(
             f"'{text}' cannot be an app's name.",
-            "Names have 3 to 30 characters of a-z, 0-9 and single hyphens, begin with a letter and do not end in a hyphen.",
+            "Names have 3 to 30 characters of a-z, 0-9 and single hyphens, a letter first and no hyphen last.",
             "Choose another, for example: toppcloud apps:create my-blog",
             reason="invalid app name",
         )

@@ -72,6 +72,8 @@ def read_slug(layout: SlugLayout) -> Slug | None:
     if value is None:
         return None
     del value["format"]
-    services = tuple(ServiceDeclaration(**item) for item in value.pop("services"))
-    lists = {key: tuple(value.pop(key)) for key in ("kept_paths", "warnings")}
-    return Slug(services=services, check=Check(**value.pop("check")), **lists, **value)
+    value["services"] = tuple(ServiceDeclaration(**item) for item in value["services"])
+    value["check"] = Check(**value["check"])
+    for key in ("kept_paths", "warnings"):
+        value[key] = tuple(value[key])
+    return Slug(**value)
