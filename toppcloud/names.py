@@ -7,10 +7,8 @@ from collections.abc import Iterable
 
 from toppcloud.errors import ToppcloudError
 
-RESERVED_APP_NAMES = frozenset(
-    ("admin", "api", "apps", "console", "git", "help", "localhost", "mail", "node")
-    + ("root", "routes", "ssh", "status", "system", "toppcloud", "www")
-)
+_RESERVED = "admin api apps console git help localhost mail node root routes ssh status system toppcloud www"
+RESERVED_APP_NAMES = frozenset(_RESERVED.split())
 HOST_LENGTH = 80  # "routes/HOST/current/web.sock" must fit into the 107 bytes of a unix socket's path
 _APP = re.compile(r"[a-z][a-z0-9-]{1,28}[a-z0-9]\Z")
 _PROCESS_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}\Z")
