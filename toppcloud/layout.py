@@ -162,6 +162,10 @@ class AppLayout:
         return self.folder / "settings.json"
 
     @property
+    def settings_lock(self) -> Path:
+        return self.folder / "lock.settings"
+
+    @property
     def bindings(self) -> Path:
         """services.json (0600): what each declared service needs to remember for this app."""
         return self.folder / "services.json"
