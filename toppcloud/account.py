@@ -25,6 +25,22 @@ class Account:
         """What subprocess.Popen needs to run as this user."""
         return {} if self.is_self else {"user": self.uid, "group": self.gid, "extra_groups": []}
 
+    def find_closed(self, path: Path) -> Path | None:
+        """The first folder on the way to `path` that this user may not enter, or `path` itself when it is there but
+        cannot be read; None when nothing is closed. Judged by mode bits; links are followed."""
+        real = Path(os.path.realpath(path))
+        for folder in reversed(real.parents):
+            if not self._may(folder, 0o1):
+                return folder
+        return None if self._may(real, 0o5 if real.is_dir() else 0o4) else real
+
+    def _may(self, path: Path, bits: int) -> bool:
+        if self.uid == 0:
+            return True
+        info = path.stat()
+        shift = 6 if info.st_uid == self.uid else 3 if info.st_gid == self.gid else 0
+        return (info.st_mode >> shift) & bits == bits
+
     def own(self, path: Path) -> None:
         """Give `path` (not what lies below it, not what it links to) to this user."""
         if not self.is_self:

@@ -75,7 +75,21 @@ def remove_tree(path: Path) -> None:
         path.rename(doomed)
     except FileNotFoundError:
         return
-    shutil.rmtree(doomed)
+    _remove(doomed)
+
+
+def _remove(path: Path) -> None:
+    """Remove a tree, read-only folders in it included."""
+    try:
+        shutil.rmtree(path)
+    except PermissionError:
+        path.chmod(stat.S_IRWXU)
+        for folder, folders, _ in os.walk(path):
+            for name in folders:
+                inner = Path(folder, name)
+                if not inner.is_symlink():
+                    inner.chmod(stat.S_IRWXU)
+        shutil.rmtree(path)
 
 
 def sweep_temporary(folder: Path) -> None:
@@ -83,7 +97,7 @@ def sweep_temporary(folder: Path) -> None:
     for path in folder.glob(".new-*"):
         path.unlink(missing_ok=True)
     for path in folder.glob(".gone-*"):
-        shutil.rmtree(path)
+        _remove(path)
 
 
 def size_of_tree(path: Path) -> int:

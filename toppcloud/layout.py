@@ -96,6 +96,11 @@ class ReleaseLayout:
         """Link to the socket of the start that serves: what the router connects to through `current`."""
         return self.folder / "web.sock"
 
+    @property
+    def relayed(self) -> Path:
+        """Empty file: its web process does not take the inherited socket and is reached through its own $PORT."""
+        return self.folder / "relayed"
+
     def start(self, number: int) -> StartLayout:
         return StartLayout(self.starts / str(number))
 
@@ -125,9 +130,52 @@ class SlugLayout:
         return self.folder / "private-venv"
 
     @property
+    def manifest(self) -> Path:
+        """What lies in source/, as `sha256sum -c` reads it."""
+        return self.folder / "source.sha256"
+
+    @property
     def record(self) -> Path:
         """slug.json, written last: without it there is no such slug."""
         return self.folder / "slug.json"
+
+
+@dataclass(frozen=True)
+class RepositoryLayout:
+    """`apps/blog/repo.git/`: a bare git repository, and what we keep beside git's own files."""
+
+    folder: Path
+
+    @property
+    def objects(self) -> Path:
+        return self.folder / "objects"
+
+    @property
+    def packs(self) -> Path:
+        return self.objects / "pack"
+
+    @property
+    def shallow(self) -> Path:
+        """The commits whose parents nobody ever sent: one id a line. Absent when history is whole."""
+        return self.folder / "shallow"
+
+    @property
+    def references_lock(self) -> Path:
+        """Held while branches, tags and `shallow` change."""
+        return self.folder / "lock.references"
+
+    @property
+    def quarantines(self) -> Path:
+        """A folder for each push under way: an object store of what was sent and is not accepted yet."""
+        return self.folder / "quarantine"
+
+    @property
+    def tidying_log(self) -> Path:
+        return self.folder / "tidying.log"
+
+    def reference_lock(self, name: str) -> Path:
+        """The lock file that git and dulwich leave behind `refs/heads/main` when they are killed."""
+        return self.folder / f"{name}.lock"
 
 
 @dataclass(frozen=True)
@@ -169,6 +217,10 @@ class AppLayout:
     def bindings(self) -> Path:
         """services.json (0600): what each declared service needs to remember for this app."""
         return self.folder / "services.json"
+
+    @property
+    def bindings_lock(self) -> Path:
+        return self.folder / "lock.services"
 
     @property
     def venvs(self) -> Path:
@@ -223,6 +275,50 @@ class AppLayout:
 
 
 @dataclass(frozen=True)
+class PostgresLayout:
+    """`services/postgres/`: the embedded database server."""
+
+    folder: Path
+
+    @property
+    def data(self) -> Path:
+        """What initdb made; the database account's, 0700."""
+        return self.folder / "data"
+
+    @property
+    def unfinished_data(self) -> Path:
+        """Where initdb works; renamed to `data` when it is done."""
+        return self.folder / "data.new"
+
+    @property
+    def programs(self) -> Path:
+        """Copies of the database's programs, when its account cannot reach the package's own."""
+        return self.folder / "programs"
+
+    @property
+    def password(self) -> Path:
+        """The superuser's password (0600)."""
+        return self.folder / "password"
+
+    @property
+    def postgresql_conf(self) -> Path:
+        return self.folder / "postgresql.conf"
+
+    @property
+    def pg_hba_conf(self) -> Path:
+        return self.folder / "pg_hba.conf"
+
+    @property
+    def program(self) -> Path:
+        """The supervisor program, written last: with it there is an embedded server."""
+        return self.folder / "program.ini"
+
+    @property
+    def lock(self) -> Path:
+        return self.folder / "lock"
+
+
+@dataclass(frozen=True)
 class Layout:
     """A node's root folder."""
 
@@ -274,9 +370,17 @@ class Layout:
         return self.root / "services"
 
     @property
+    def postgres(self) -> PostgresLayout:
+        return PostgresLayout(self.services / "postgres")
+
+    @property
     def kept(self) -> Path:
         """Dumps of what was destroyed."""
         return self.root / "kept"
+
+    def kept_from(self, app: str, stamp: str, what: str) -> Path:
+        """kept/blog-20261122T144504Z-postgres.sql.gz: what is left of an app's database or files."""
+        return self.kept / f"{app}-{stamp}-{what}"
 
     @property
     def run(self) -> Path:
@@ -294,6 +398,30 @@ class Layout:
     @property
     def uv_cache(self) -> Path:
         return self.cache / "uv"
+
+    @property
+    def build_env(self) -> Path:
+        """The operator's variables for every build: package index, certificates, proxies (0600, dotenv)."""
+        return self.root / "build.env"
+
+    @property
+    def build_home(self) -> Path:
+        """HOME of build steps."""
+        return self.cache / "home"
+
+    @property
+    def build_programs(self) -> Path:
+        """Copies of our programs that lie where the account of pushed code cannot reach them."""
+        return self.cache / "bin"
+
+    @property
+    def interpreter_probes(self) -> Path:
+        """What each interpreter said of itself, so that it is asked once."""
+        return self.cache / "interpreters.json"
+
+    @property
+    def interpreter_lock(self) -> Path:
+        return self.cache / "lock.interpreters"
 
     @property
     def supervisor_conf(self) -> Path:
