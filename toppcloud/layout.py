@@ -340,6 +340,10 @@ class Layout:
     def people(self) -> Path:
         return self.root / "people"
 
+    @property
+    def people_lock(self) -> Path:
+        return self.root / "lock.people"
+
     def person_key(self, name: str) -> Path:
         return self.people / name / "key.pub"
 
@@ -360,6 +364,10 @@ class Layout:
     @property
     def routes(self) -> Path:
         return self.root / "routes"
+
+    @property
+    def routes_lock(self) -> Path:
+        return self.root / "lock.routes"
 
     def route(self, host: str) -> Path:
         """The link of a host name; `*.example.com` lies at `_.example.com`."""

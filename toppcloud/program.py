@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import io
 import os
 import selectors
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from toppcloud.account import Account
 from toppcloud.errors import Cancelled, ToppcloudError
@@ -56,7 +58,7 @@ def run(
     *,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
-    stdin: bytes | IO[bytes] | int | None = None,
+    stdin: bytes | Iterator[bytes] | IO[bytes] | int | None = None,
     stdout: IO[bytes] | int | None = None,
     timeout_s: float = 60.0,
     account: Account | None = None,
@@ -65,21 +67,30 @@ def run(
 ) -> Finished:
     """Run `argv` to its end.
 
-    `env` is the whole environment (PATH is BASE_PATH when it has none). `stdin` is bytes to feed, a file, or
-    nothing. With `stdout` (a file or descriptor) standard output goes there and only stderr is read here.
-    `account` is who runs it. Each line is passed to `on_line` as it comes. `is_cancelled` is asked every 0.1 s;
-    a text from it ends the program and raises Cancelled with that text.
+    `env` is the whole environment (PATH is BASE_PATH when it has none). `stdin` is bytes to feed, a file, nothing,
+    or an iterator of chunks, fed as they come from a thread; what it raises closes the program's stdin, and is raised
+    here once the program ended. With `stdout` (a file or descriptor) standard output goes there and only stderr is
+    read here. `account` is who runs it. Each line is passed to `on_line` as it comes. `is_cancelled` is asked every
+    0.1 s; a text from it ends the program and raises Cancelled with that text.
     Raises ProgramFailed with the last lines, Cancelled, or ToppcloudError when there is no such program.
     """
     words = [os.fspath(word) for word in argv]
     environment = {"PATH": BASE_PATH, "LANG": "C.UTF-8", **(env or {})}
-    feed = _as_file(stdin) if isinstance(stdin, bytes) else stdin
+    chunks: Iterator[bytes] | None = None
+    feed: IO[bytes] | int
+    if isinstance(stdin, bytes):
+        feed = _as_file(stdin)
+    elif isinstance(stdin, Iterator) and not isinstance(stdin, io.IOBase):
+        chunks, feed = stdin, subprocess.PIPE
+    else:
+        feed = subprocess.DEVNULL if stdin is None else cast("IO[bytes] | int", stdin)
     try:
         child = subprocess.Popen(
             words,
             env=environment,
             cwd=cwd,
-            stdin=subprocess.DEVNULL if feed is None else feed,
+            bufsize=0,
+            stdin=feed,
             stdout=subprocess.PIPE if stdout is None else stdout,
             stderr=subprocess.STDOUT if stdout is None else subprocess.PIPE,
             start_new_session=True,
@@ -90,9 +101,42 @@ def run(
             f"{words[0]} cannot be run.", f"{error.strerror}: {error.filename}", reason="program missing"
         ) from error
     finally:
-        if isinstance(stdin, bytes) and feed is not None and not isinstance(feed, int):
+        if isinstance(stdin, bytes) and not isinstance(feed, int):
             feed.close()
-    return _follow(child, words, timeout_s, on_line, is_cancelled)
+    if chunks is None:
+        return _follow(child, words, timeout_s, on_line, is_cancelled)
+    feeder = _Feeder(chunks, child)
+    feeder.start()
+    try:
+        return _follow(child, words, timeout_s, on_line, is_cancelled)
+    except ToppcloudError:
+        if feeder.error is not None:
+            raise feeder.error from None
+        raise
+
+
+class _Feeder(threading.Thread):
+    """Writes chunks into a program's stdin while it runs. Ends when they end, fail, or the program reads no more."""
+
+    def __init__(self, chunks: Iterator[bytes], child: subprocess.Popen[bytes]) -> None:
+        super().__init__(name="feeder", daemon=True)
+        assert child.stdin is not None
+        self._chunks = chunks
+        self._pipe = child.stdin
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            for chunk in self._chunks:
+                rest = memoryview(chunk)
+                while rest:
+                    rest = rest[self._pipe.write(rest) :]
+        except BrokenPipeError:
+            pass  # the program's own status says why it reads no more
+        except BaseException as error:
+            self.error = error
+        finally:
+            self._pipe.close()
 
 
 def find_program(name: str, path: str | None = None) -> Path | None:
