@@ -1,0 +1,232 @@
+"""Leads connections from a held socket to a program that can only listen on its own $PORT.
+
+Runs on its own (`python -I -S deploy/relay.py SPEC.json`) and imports only the launcher. The spec is the launcher's, with
+"port": 5123. Copies bytes both ways and passes the end of each direction on, so WebSockets and half-closed connections
+work. On SIGTERM it accepts no more, ends when the last connection does, and leaves what still queues to the doorman.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+_CHUNK = 64 * 1024
+_MOST_BUFFERED = 256 * 1024
+_CONNECT_PAUSE_S = 0.05
+_CONNECT_TIMEOUT_S = 30.0
+_ACCEPT_AT_ONCE = 64
+_RETRIED = (errno.ECONNREFUSED, errno.ENOENT, errno.EAGAIN)
+
+Connect = Callable[[], socket.socket]
+"""Makes a connected socket to the program, without waiting. Raises OSError."""
+
+
+@dataclass(eq=False)
+class Side:
+    """One end of a relayed connection, and the bytes that wait to go out through it."""
+
+    socket: socket.socket
+    outgoing: bytearray = field(default_factory=bytearray)
+    has_ended: bool = False
+    """It will send no more."""
+    is_shut: bool = False
+    """We told it that no more comes."""
+    peer: Side | None = None
+    mask: int = 0
+
+
+@dataclass(eq=False)
+class Waiting:
+    """A client whose program does not accept yet."""
+
+    client: socket.socket
+    give_up_at: float
+
+
+class Forwarder:
+    """Relays any number of connections on one selector. What it is given it owns and closes."""
+
+    def __init__(self, connect: Connect, *, patience_s: float = _CONNECT_TIMEOUT_S) -> None:
+        self.selector = selectors.DefaultSelector()
+        self._connect = connect
+        self._patience_s = patience_s
+        self._waiting: list[Waiting] = []
+        self._open = 0
+
+    @property
+    def is_idle(self) -> bool:
+        return not self._open and not self._waiting
+
+    def add(self, client: socket.socket) -> None:
+        """Relay this connection from now on."""
+        client.setblocking(False)
+        self._open_pair(Waiting(client, time.monotonic() + self._patience_s))
+
+    def turn(self, timeout_s: float | None = None) -> list[selectors.SelectorKey]:
+        """Wait for something to happen and do what is due; returns the ready keys that are not connections."""
+        if self._waiting:
+            timeout_s = min(_CONNECT_PAUSE_S, timeout_s or _CONNECT_PAUSE_S)
+        others = []
+        for key, mask in self.selector.select(timeout_s):
+            if isinstance(key.data, Side):
+                self._serve(key.data, mask)
+            else:
+                others.append(key)
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            self._open_pair(one)
+        return others
+
+    def _open_pair(self, waiting: Waiting) -> None:
+        try:
+            program = self._connect()
+        except OSError as error:
+            if error.errno in _RETRIED and time.monotonic() < waiting.give_up_at:
+                self._waiting.append(waiting)
+            else:
+                waiting.client.close()
+            return
+        program.setblocking(False)
+        client_side, program_side = Side(waiting.client), Side(program)
+        client_side.peer, program_side.peer = program_side, client_side
+        self._open += 1
+        self._watch(client_side)
+        self._watch(program_side)
+
+    def _serve(self, side: Side, mask: int) -> None:
+        peer = side.peer
+        if peer is None:
+            return  # closed earlier in this turn
+        try:
+            if mask & selectors.EVENT_WRITE:
+                self._send(side)
+            if mask & selectors.EVENT_READ:
+                self._receive(side, peer)
+        except OSError:
+            self._close(side, peer)
+            return
+        if side.is_shut and peer.is_shut:
+            self._close(side, peer)
+            return
+        self._watch(side)
+        self._watch(peer)
+
+    def _receive(self, side: Side, peer: Side) -> None:
+        try:
+            data = side.socket.recv(_CHUNK)
+        except BlockingIOError:
+            return
+        side.has_ended = not data
+        peer.outgoing += data
+        self._send(peer)
+
+    def _send(self, side: Side) -> None:
+        try:
+            if side.outgoing:
+                del side.outgoing[: side.socket.send(side.outgoing)]
+        except BlockingIOError:
+            return
+        if side.peer and side.peer.has_ended and not side.outgoing and not side.is_shut:
+            side.is_shut = True
+            side.socket.shutdown(socket.SHUT_WR)
+
+    def _watch(self, side: Side) -> None:
+        """Read from `side` while its peer can take more; write while something waits."""
+        assert side.peer
+        mask = selectors.EVENT_WRITE if side.outgoing else 0
+        if not side.has_ended and len(side.peer.outgoing) < _MOST_BUFFERED:
+            mask |= selectors.EVENT_READ
+        if mask == side.mask:
+            return
+        if not side.mask:
+            self.selector.register(side.socket, mask, side)
+        elif mask:
+            self.selector.modify(side.socket, mask, side)
+        else:
+            self.selector.unregister(side.socket)
+        side.mask = mask
+
+    def _close(self, *sides: Side) -> None:
+        self._open -= 1
+        for side in sides:
+            if side.mask:
+                self.selector.unregister(side.socket)
+            side.socket.close()
+            side.peer = None
+
+
+def accept_some(listener: socket.socket) -> list[socket.socket]:
+    """The connections that wait in the queue of a non-blocking listener, some at a time."""
+    accepted: list[socket.socket] = []
+    while len(accepted) < _ACCEPT_AT_ONCE:
+        try:
+            accepted.append(listener.accept()[0])
+        except BlockingIOError:
+            break
+        except OSError as error:
+            if error.errno not in (errno.ECONNABORTED, errno.EMFILE, errno.ENFILE):
+                raise
+            break
+    return accepted
+
+
+def connect_to_port(port: int) -> Connect:
+    """Connects to that port of the loopback interface, IPv4 first: some programs bind `::1` only."""
+
+    def connect() -> socket.socket:
+        try:
+            return socket.create_connection(("127.0.0.1", port), timeout=1.0)
+        except ConnectionRefusedError as refused:
+            try:
+                return socket.create_connection(("::1", port), timeout=1.0)
+            except OSError:
+                raise refused from None
+
+    return connect
+
+
+def relay(listener: socket.socket, connect: Connect) -> None:
+    """Relay until SIGTERM, then until the last connection ends."""
+    listener.setblocking(False)
+    forwarder = Forwarder(connect)
+    forwarder.selector.register(listener, selectors.EVENT_READ)
+    ended, told = socket.socketpair()
+    told.setblocking(False)
+    signal.set_wakeup_fd(told.fileno())
+    signal.signal(signal.SIGTERM, lambda *_: None)
+    forwarder.selector.register(ended, selectors.EVENT_READ)
+    is_ending = False
+    while not (is_ending and forwarder.is_idle):
+        for key in forwarder.turn():
+            if key.fileobj is ended:
+                is_ending = True
+                forwarder.selector.unregister(ended)
+                forwarder.selector.unregister(listener)
+            elif not is_ending:
+                for connection in accept_some(listener):
+                    forwarder.add(connection)
+
+
+def main(spec_path: str) -> None:
+    with open(spec_path, "rb") as file:  # noqa: PTH123
+        spec = json.load(file)
+    sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120
+    from deploy.launcher import become, redirect_streams, take_socket
+
+    os.chdir(spec["root"])
+    redirect_streams(spec["output"], spec["program"], spec["uid"])
+    listener = socket.socket(fileno=take_socket(spec["socket"]))
+    become(spec["uid"], spec["gid"])
+    relay(listener, connect_to_port(spec["port"]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
