@@ -1,0 +1,173 @@
+"""Whether a new start answers: one request over its own socket, as the router would send it, before any traffic.
+
+A program that takes the inherited socket answers there. One that listens on its $PORT instead is given a relay,
+which takes the request that already waits in the socket.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.start import Process, Start, is_listening
+from deploy.supervisor import ProgramState, Supervisor
+from toppcloud.errors import ToppcloudError
+from toppcloud.layout import Layout
+from toppcloud.slug import Check
+from toppcloud.unix import connect_unix
+
+EXITS_ALLOWED = 3
+_POLL_S = 0.02
+_LOOK_EVERY_S = 0.1
+_LARGEST_HEAD = 65536
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the app said to the check."""
+
+    status: int
+    seconds: float
+    relayed: bool
+
+
+def check_start(
+    layout: Layout,
+    start: Start,
+    check: Check,
+    *,
+    host: str,
+    timeout_s: float,
+    start_relay: Callable[[Process], None],
+    read_output: Callable[[], list[str]],
+) -> Answer:
+    """Wait until the start's web process answers `check.path`. Its programs run already.
+
+    Raises ToppcloudError, with the process's own last lines, when it exits at start, does not answer within
+    `timeout_s`, or answers with 500 or above.
+    """
+    watch = _Watch(Supervisor(layout), start, start_relay, read_output)
+    began = time.monotonic()
+    with _Request(start.layout.socket, check.path, host) as request:
+        while (status := request.poll_status(_POLL_S)) is None:
+            elapsed = time.monotonic() - began
+            watch.look(elapsed)
+            if elapsed > timeout_s:
+                raise watch.refuse_silence(timeout_s)
+            if request.was_dropped:
+                request.send()
+    if status >= 500:
+        raise ToppcloudError(
+            f"The new version answered {check.path} with {status}.",
+            f"It was asked as http://{host}{check.path} on its own socket, before any traffic.",
+            "See its output above; correct it and push again. To go live without this check: -o no-check",
+            reason=f"health check answered {status}",
+            output=read_output(),
+        )
+    return Answer(status, time.monotonic() - began, bool(watch.relayed))
+
+
+class _Watch:
+    """Looks at the processes while the request waits: did one exit, does one listen on its $PORT?"""
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        start: Start,
+        start_relay: Callable[[Process], None],
+        read_output: Callable[[], list[str]],
+    ) -> None:
+        self._supervisor = supervisor
+        self._start = start
+        self._start_relay = start_relay
+        self._read_output = read_output
+        self._next_look_s = 0.0
+        self.relayed: set[str] = set()
+
+    def look(self, elapsed_s: float) -> None:
+        if elapsed_s < self._next_look_s:
+            return
+        self._next_look_s = elapsed_s + _LOOK_EVERY_S
+        for process in self._start.web:
+            self._refuse_crash(process, self._supervisor.state(process.program), elapsed_s)
+            if process.program not in self.relayed and is_listening(process.port):
+                self.relayed.add(process.program)
+                self._start_relay(process)
+
+    def _refuse_crash(self, process: Process, state: ProgramState | None, elapsed_s: float) -> None:
+        if state is None or (state.spawns <= EXITS_ALLOWED and state.state != "FATAL"):
+            return
+        raise ToppcloudError(
+            f"v{self._start.release.number} never answered: its web process exits at start "
+            f"({EXITS_ALLOWED} tries in {elapsed_s:.0f} s).",
+            "Its last lines stand above.",
+            f"Correct it and push again. All its output: toppcloud releases:output v{self._start.release.number}",
+            reason="web process exits at start",
+            output=self._read_output(),
+        )
+
+    def refuse_silence(self, timeout_s: float) -> ToppcloudError:
+        ports = ", ".join(str(process.port) for process in self._start.web)
+        return ToppcloudError(
+            f"v{self._start.release.number} never answered: nothing came within {timeout_s:.0f} s.",
+            f"Its web process runs, but it serves neither the socket that it inherits nor its $PORT ({ports}).",
+            'Bind 0.0.0.0:$PORT, or give it more time in toppcloud.toml: [checks] timeout = "120s"',
+            reason="web process never answers",
+            output=self._read_output(),
+        )
+
+
+class _Request:
+    """One HTTP request whose answer is waited for without blocking."""
+
+    def __init__(self, path: Path, target: str, host: str) -> None:
+        self._path = path
+        self._head = (
+            f"GET {target} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: toppcloud-check\r\nAccept: */*\r\n"
+            "X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: "
+            f"{host}\r\nConnection: close\r\n\r\n"
+        ).encode()
+        self._connection: socket.socket | None = None
+        self._received = b""
+        self.was_dropped = False
+
+    def __enter__(self) -> _Request:
+        self.send()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._connection:
+            self._connection.close()
+
+    def send(self) -> None:
+        """Ask, or ask again after the process that had the request died."""
+        if self._connection:
+            self._connection.close()
+        self._received, self.was_dropped = b"", False
+        self._connection = connect_unix(self._path, timeout_s=5)
+        with contextlib.suppress(BrokenPipeError):
+            self._connection.sendall(self._head)
+
+    def poll_status(self, wait_s: float) -> int | None:
+        """The answer's status once its first line is there, else None."""
+        assert self._connection is not None
+        if self.was_dropped:
+            time.sleep(wait_s)
+            return None
+        if not select.select([self._connection], [], [], wait_s)[0]:
+            return None
+        try:
+            data = self._connection.recv(_LARGEST_HEAD)
+        except ConnectionResetError:
+            data = b""
+        self.was_dropped = not data
+        self._received += data
+        words = self._received.split(b"\r\n", 1)[0].split(b" ")
+        if b"\r\n" in self._received and len(words) > 1 and words[1].isdigit():
+            return int(words[1])
+        return None

@@ -1,0 +1,79 @@
+"""A Procfile line: how it is handed to a shell so that signals and inherited sockets reach the right process.
+
+gunicorn blog.wsgi --bind 0.0.0.0:$PORT      one program: the shell expands $PORT and becomes it (`exec`)
+python migrate.py && gunicorn blog.wsgi      several: the shell stays, and is stopped as a process group
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+
+_SHELL = "/bin/bash"
+_NEEDS_SHELL = re.compile(r"[;&|<>()`\n]|\$\(")
+_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
+_SHELL_WORDS = "cd exec export if for while case until source . set eval ulimit umask trap { ! time [["
+_BUILTINS = frozenset(_SHELL_WORDS.split())
+
+
+@dataclass(frozen=True)
+class CommandText:
+    """A parsed process type's command."""
+
+    text: str
+    is_single: bool
+    """One program that replaces its shell; else the shell stays."""
+    words: tuple[str, ...]
+    """The program and its arguments as far as they can be told without a shell; empty for several programs."""
+
+    @property
+    def program(self) -> str:
+        """`gunicorn` for `DEBUG=1 bin/gunicorn app:app`; empty when a shell must say."""
+        return self.words[0].rsplit("/", 1)[-1] if self.words else ""
+
+
+def parse_command(text: str) -> CommandText:
+    """Tell a single program from a line that needs a shell of its own."""
+    text = text.strip()
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        return CommandText(text, False, ())
+    while words and _ASSIGNMENT.match(words[0]):
+        words.pop(0)
+    unquoted = re.sub(r"'[^']*'|\"(?:[^\"\\$`]|\\.)*\"|\\.", "", text)
+    is_single = bool(words) and words[0] not in _BUILTINS and not _NEEDS_SHELL.search(unquoted)
+    return CommandText(text, is_single, tuple(words) if is_single else ())
+
+
+def render_argv(command: CommandText, extra: tuple[str, ...] = ()) -> list[str]:
+    """The argv that runs it. `extra` words are put at the end of a single program's line."""
+    if not command.is_single:
+        return [_SHELL, "-c", command.text]
+    assignments, rest = _split_assignments(command.text)
+    tail = "".join(f" {shlex.quote(word)}" for word in extra)
+    return [_SHELL, "-c", f"{assignments}exec {rest}{tail}"]
+
+
+def find_gunicorn_config(command: CommandText) -> str | None:
+    """The value of `-c X`, `--config X`, `--config=X` in a single gunicorn line; the last one counts."""
+    found = None
+    words = command.words
+    for index, word in enumerate(words):
+        if word in ("-c", "--config") and index + 1 < len(words):
+            found = words[index + 1]
+        elif word.startswith("--config="):
+            found = word.partition("=")[2]
+        elif word.startswith("-c") and len(word) > 2 and not word.startswith("--"):
+            found = word[2:]
+    return found
+
+
+def _split_assignments(text: str) -> tuple[str, str]:
+    """`A=1 B='x y' gunicorn app` -> ("A=1 B='x y' ", "gunicorn app")."""
+    lexer_end = 0
+    pattern = re.compile(r"\s*[A-Za-z_][A-Za-z0-9_]*=(?:'[^']*'|\"(?:[^\"\\]|\\.)*\"|\\.|[^\s'\"\\])*\s+")
+    while match := pattern.match(text, lexer_end):
+        lexer_end = match.end()
+    return text[:lexer_end], text[lexer_end:]

@@ -1,0 +1,69 @@
+"""What may go: sources of releases that are drained, releases beyond the kept ones, slugs that no release needs."""
+
+from __future__ import annotations
+
+import os
+
+from deploy.app_settings import read_app_settings
+from deploy.release import read_release
+from deploy.written_files import find_written
+from toppcloud.console import Console
+from toppcloud.files import remove_tree
+from toppcloud.layout import AppLayout, ReleaseLayout
+from toppcloud.lock import read_holder
+from toppcloud.node import Node
+from toppcloud.slug import read_slug
+
+
+def prune_releases(node: Node, app: AppLayout, console: Console) -> None:
+    """Remove what neither the live release nor a rollback to a kept one needs. Releases with written files stay."""
+    live = app.live_number()
+    served = [number for number in app.release_numbers() if app.release(number).went_live.exists()]
+    kept = set(served[: node.settings.kept_releases])
+    for number in served:
+        if number != live:
+            _drop_drained_source(app, app.release(number))
+    for number in app.release_numbers():
+        layout = app.release(number)
+        if number in kept or number == live or (kept and number > min(kept)):
+            continue
+        if layout.source.exists():
+            console.warning(
+                f"v{number} is kept beyond the last {node.settings.kept_releases}: it wrote files that would be lost."
+            )
+        else:
+            remove_tree(layout.folder)
+    _prune_slugs(app)
+
+
+def venv_keys_in_use(app: AppLayout) -> set[str]:
+    """Keys of the virtualenvs that the slugs of this app need."""
+    slugs = (read_slug(app.slug(slug_id)) for slug_id in _slug_ids(app))
+    return {slug.venv_key for slug in slugs if slug and slug.venv_key}
+
+
+def _drop_drained_source(app: AppLayout, layout: ReleaseLayout) -> None:
+    if not layout.source.exists() or (layout.starts.is_dir() and any(layout.starts.iterdir())):
+        return
+    release = read_release(layout)
+    slug = read_slug(app.slug(release.slug)) if release else None
+    if slug is None or not find_written(layout, slug, app.slug(slug.id), read_app_settings(app).kept_files):
+        remove_tree(layout.source)
+        remove_tree(layout.tmp)
+
+
+def _prune_slugs(app: AppLayout) -> None:
+    """Remove slugs that no release names. Listed before the lock is looked at, so a later build's is not among them."""
+    slug_ids = _slug_ids(app)
+    holder = read_holder(app.build_lock)
+    if holder is not None and holder.pid != os.getpid():
+        return
+    releases = [read_release(app.release(number)) for number in app.release_numbers()]
+    needed = {release.slug for release in releases if release is not None}
+    for slug_id in slug_ids:
+        if slug_id not in needed:
+            remove_tree(app.slug(slug_id).folder)
+
+
+def _slug_ids(app: AppLayout) -> list[str]:
+    return [path.name for path in app.slugs.iterdir() if not path.name.startswith(".")] if app.slugs.is_dir() else []

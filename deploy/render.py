@@ -1,0 +1,74 @@
+"""What a start runs with, as files: gunicorn.conf.py, supervisor programs, launcher specs. Pure text, except `write_`.
+
+supervisord reads `%(name)s` in every value and splits the command as a shell would; see `quote_command`.
+Source: supervisor's manual, "Program Section Values"; gunicorn's manual, "Settings".
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from toppcloud.errors import ToppcloudError
+
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - gunicorn's heartbeat files must not wait for a disk
+
+
+def quote_python(value: object) -> str:
+    """A Python literal: safe in a configuration that is Python."""
+    return repr(str(value))
+
+
+def quote_comment(value: object) -> str:
+    """One line of printable text: safe behind a `#`."""
+    return "".join(c if c.isprintable() else "?" for c in str(value))
+
+
+def quote_command(argv: Sequence[object]) -> str:
+    """argv as supervisord's `command=`: shell quoting, `%` doubled. It cannot hold line breaks or ` ;` comments."""
+    words = [str(word) for word in argv]
+    if any("\n" in word or "\r" in word or "\0" in word for word in words):
+        raise ToppcloudError("A path of this node holds a line break.", repr(words), "Move the node to another folder.")
+    return " ".join(shlex.quote(word).replace("%", "%%").replace(" ;", " '';") for word in words)
+
+
+def make_templates() -> Environment:
+    """The templates of deploy/templates, with quoting filters; an unknown name is an error."""
+    templates = Environment(  # noqa: S701 - none of these files is HTML
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    templates.filters.update(python=quote_python, comment=quote_comment, command=quote_command)
+    return templates
+
+
+_TEMPLATES = make_templates()
+
+
+def render_template(name: str, **values: Any) -> str:
+    """The text of `deploy/templates/NAME`."""
+    return _TEMPLATES.get_template(name).render(**values)
+
+
+def render_gunicorn_conf(program: str, *, app_config: str | None, drain_s: int) -> str:
+    """gunicorn.conf.py of one start; the app's own configuration is read first when it has one."""
+    shared_memory = str(SHARED_MEMORY) if SHARED_MEMORY.is_dir() else ""
+    return render_template(
+        "gunicorn.conf.py.j2",
+        program=program,
+        app_config=app_config or "",
+        drain_s=drain_s,
+        shared_memory=shared_memory,
+    )
+
+
+def render_program(program: str, argv: Sequence[str], *, drain_s: int, stop_group: bool) -> str:
+    """The supervisor program that runs the launcher for one process."""
+    return render_template("program.ini.j2", program=program, argv=argv, drain_s=drain_s, stop_group=stop_group)

@@ -1,0 +1,234 @@
+"""A start: one run of a release's processes, rendered into `releases/12/starts/2/`.
+
+Web processes share one listening socket, which the doorman opens; each has a $PORT of its own for programs that
+cannot take a socket. Workers have neither.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import socket
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deploy.app_settings import AppSettings
+from deploy.command_text import CommandText, find_gunicorn_config, parse_command, render_argv
+from deploy.environment import ProcessIdentity, build_environment
+from deploy.release import Release, read_environment
+from deploy.render import render_gunicorn_conf, render_program
+from toppcloud.files import write_file, write_json
+from toppcloud.layout import AppLayout, ReleaseLayout, StartLayout
+from toppcloud.node import Node
+from toppcloud.slug import Slug
+
+WEB = "web"
+_LAUNCHER = Path(__file__).with_name("launcher.py")
+_RELAY = Path(__file__).with_name("relay.py")
+STOP_MARGIN_S = 2  # supervisord waits a little longer than gunicorn's own limit
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process of a start: `web.1` of v12, start 2."""
+
+    process: str
+    program: str
+    """supervisord's name for it: `blog.web.1.v12.2`."""
+    port: int
+
+    @property
+    def process_type(self) -> str:
+        return self.process.rpartition(".")[0]
+
+
+@dataclass(frozen=True)
+class Start:
+    """A rendered start."""
+
+    app: AppLayout
+    release: ReleaseLayout
+    layout: StartLayout
+    processes: tuple[Process, ...]
+
+    @property
+    def web(self) -> tuple[Process, ...]:
+        return tuple(process for process in self.processes if process.process_type == WEB)
+
+    @property
+    def workers(self) -> tuple[Process, ...]:
+        return tuple(process for process in self.processes if process.process_type != WEB)
+
+    @property
+    def socket_name(self) -> str:
+        """What the holder calls the listening socket: `blog/12/2`."""
+        return f"{self.app.name}/{self.release.number}/{self.layout.number}"
+
+
+def choose_formation(release: Release, settings: AppSettings) -> dict[str, int]:
+    """How many of each process type of this release run: what was scaled, else one."""
+    return {name: settings.formation.get(name, 1) for name in release.processes}
+
+
+def program_name(app: AppLayout, process: str, release: int, start: int) -> str:
+    """`blog.web.1.v12.2`. An app's name has no dot, so `blog.` is the prefix of blog's programs only."""
+    return f"{app.name}.{process}.v{release}.{start}"
+
+
+def next_start(release: ReleaseLayout) -> StartLayout:
+    """A folder for another start of this release."""
+    release.starts.mkdir(mode=0o755, exist_ok=True)
+    taken = [int(path.name) for path in release.starts.iterdir() if path.name.isdigit()]
+    start = release.start(max((*taken, 0)) + 1)
+    start.folder.mkdir(mode=0o755)
+    return start
+
+
+def find_live_start(release: ReleaseLayout) -> StartLayout | None:
+    """The start that `web.sock` of the release points into, or None."""
+    try:
+        target = release.web_sock.readlink()
+    except FileNotFoundError:
+        return None
+    return release.start(int(target.parent.name))
+
+
+def render_start(node: Node, app: AppLayout, release: Release, slug: Slug, settings: AppSettings) -> Start:
+    """Write all files of a new start. The socket is not opened and nothing runs yet."""
+    layout = app.release(release.version)
+    start_layout = next_start(layout)
+    return _Renderer(node, app, layout, start_layout, release, slug, settings).render()
+
+
+@dataclass(frozen=True)
+class _Renderer:
+    node: Node
+    app: AppLayout
+    release_layout: ReleaseLayout
+    start_layout: StartLayout
+    release: Release
+    slug: Slug
+    settings: AppSettings
+
+    def render(self) -> Start:
+        formation = choose_formation(self.release, self.settings)
+        variables = read_environment(self.release_layout).merged()
+        processes = [
+            self._render_process(process_type, index, parse_command(self.release.processes[process_type]), variables)
+            for process_type, count in formation.items()
+            for index in range(1, count + 1)
+        ]
+        return Start(self.app, self.release_layout, self.start_layout, tuple(processes))
+
+    def _render_process(
+        self, process_type: str, index: int, command: CommandText, variables: Mapping[str, str]
+    ) -> Process:
+        name = f"{process_type}.{index}"
+        process = Process(name, self._program(name), choose_port())
+        environment = process_environment(
+            self.node, self.app, self.release, self.slug, self.settings, name, process.port
+        )
+        is_web = process_type == WEB
+        extra = self._render_gunicorn(command, environment) if is_web else ()
+        spec = self._spec(process, environment, socket_name=self._socket_name() if is_web else None)
+        write_json(self.start_layout.spec(name), {**spec, "argv": render_argv(command, extra)}, mode=0o600)
+        self._write_program(name, _LAUNCHER, stop_group=not command.is_single)
+        if is_web:
+            self._render_relay(process)
+        return process
+
+    def _render_gunicorn(self, command: CommandText, environment: dict[str, str]) -> tuple[str, ...]:
+        """Let gunicorn read our configuration: by its variable, or behind its own --config, which it then includes."""
+        own = find_gunicorn_config(command) if command.program == "gunicorn" else None
+        default = self.release_layout.source / "gunicorn.conf.py"
+        included = own or (str(default) if default.is_file() else None)
+        if own and not own.startswith("python:"):
+            included = str(self.release_layout.source / own.removeprefix("file:"))
+        conf = render_gunicorn_conf(self._program(WEB), app_config=included, drain_s=self.node.settings.drain_timeout_s)
+        write_file(self.start_layout.gunicorn_conf, conf)
+        arguments = ("--config", str(self.start_layout.gunicorn_conf))
+        given = environment.get("GUNICORN_CMD_ARGS", "")
+        environment["GUNICORN_CMD_ARGS"] = f"{shlex.join(arguments)} {given}".strip()
+        return arguments if own else ()
+
+    def _render_relay(self, process: Process) -> None:
+        name = f"{process.process}.relay"
+        spec = self._spec(Process(name, self._program(name), process.port), {}, socket_name=self._socket_name())
+        write_json(self.start_layout.spec(name), {**spec, "port": process.port}, mode=0o600)
+        self._write_program(name, _RELAY, stop_group=False)
+
+    def _write_program(self, name: str, script: Path, *, stop_group: bool) -> None:
+        argv = (sys.executable, "-I", "-S", str(script), str(self.start_layout.spec(name)))
+        drain_s = self.node.settings.drain_timeout_s + STOP_MARGIN_S
+        ini = render_program(self._program(name), argv, drain_s=drain_s, stop_group=stop_group)
+        write_file(self.start_layout.program(name), ini)
+
+    def _spec(self, process: Process, environment: Mapping[str, str], *, socket_name: str | None) -> dict[str, Any]:
+        account = self.node.account
+        return {
+            "program": process.program,
+            "env": dict(environment),
+            "cwd": str(self.release_layout.source),
+            "uid": None if account.is_self else account.uid,
+            "gid": None if account.is_self else account.gid,
+            "socket": socket_name,
+            "output": str(self.node.layout.output_pipe(process.program)),
+            "label": {"app": self.app.name, "process": process.process, "release": self.release.version},
+            "umask": 0o022,
+            "root": str(self.node.layout.root),
+        }
+
+    def _program(self, name: str) -> str:
+        return program_name(self.app, name, self.release_layout.number, self.start_layout.number)
+
+    def _socket_name(self) -> str:
+        return f"{self.app.name}/{self.release_layout.number}/{self.start_layout.number}"
+
+
+def process_environment(
+    node: Node, app: AppLayout, release: Release, slug: Slug, settings: AppSettings, process: str, port: int
+) -> dict[str, str]:
+    """The whole environment of one process of a frozen release."""
+    layout = app.release(release.version)
+    return build_environment(
+        ProcessIdentity(app, layout, process, release.commit),
+        variables=read_environment(layout).merged(),
+        venv=find_venv(app, slug),
+        runtime=slug.environment,
+        port=port,
+        keeps_files=bool(settings.kept_files),
+    )
+
+
+def find_venv(app: AppLayout, slug: Slug) -> Path | None:
+    """The virtualenv that the slug runs in: its private copy, else the shared one."""
+    layout = app.slug(slug.id)
+    if layout.private_venv.is_dir():
+        return layout.private_venv
+    return app.venv(slug.venv_key) if slug.venv_key else None
+
+
+def choose_port() -> int:
+    """A port of the loopback interface that nobody uses now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def is_listening(port: int) -> bool:
+    """Whether any process listens on that TCP port, on whatever address; asked of the kernel, without connecting.
+
+    Source: proc(5), /proc/net/tcp: `sl local_address rem_address st ...`, 0A is LISTEN.
+    """
+    wanted = f":{port:04X}"
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        if not os.path.exists(table):  # noqa: PTH110 - a node without IPv6 has only one of them
+            continue
+        for line in Path(table).read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[1].endswith(wanted) and fields[3] == "0A":
+                return True
+    return False

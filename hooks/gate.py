@@ -1,0 +1,46 @@
+"""Before a push is received: which app it is for, whether that app may be made now, which options it may name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from deploy.app import create_app, refuse_near_name
+from toppcloud.errors import ToppcloudError, suggest_nearest
+from toppcloud.layout import AppLayout
+from toppcloud.names import parse_repository_path
+from toppcloud.node import Node
+
+_OPTIONS = ("leave-files", "no-check")
+
+
+@dataclass(frozen=True)
+class PushOptions:
+    """`git push -o leave-files -o no-check`."""
+
+    leaves_files: bool
+    checks: bool
+
+
+def admit_push(node: Node, repository: str) -> AppLayout:
+    """The app that a push to `repository` is for; made on its first push. Raises ToppcloudError."""
+    name = parse_repository_path(repository)
+    app = node.layout.app(name)
+    if not app.folder.is_dir():
+        refuse_near_name(node, name)
+        create_app(node, name)
+    return app
+
+
+def parse_push_options(words: Iterable[str]) -> PushOptions:
+    """Raises ToppcloudError for an option that is not known, naming the nearest."""
+    given = set(words)
+    for word in sorted(given):
+        if word not in _OPTIONS:
+            raise ToppcloudError(
+                f"There is no push option '{word}'.{suggest_nearest(word, _OPTIONS)}",
+                f"Known are: {', '.join(_OPTIONS)}.",
+                "Nothing was changed; push again without it.",
+                reason="unknown push option",
+            )
+    return PushOptions(leaves_files="leave-files" in given, checks="no-check" not in given)

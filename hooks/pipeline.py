@@ -1,0 +1,207 @@
+"""THE STORY of a push, one call a line: lock build, export, detect and build, seal, provision, cut over.
+
+What is refused in here changes no file, process or route of the live release.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from dulwich.objects import Commit, ObjectID
+from dulwich.walk import Walker
+
+from buildpacks.build import BuildRequest, build, choose_slug_id
+from buildpacks.export import export_tree
+from buildpacks.seal import seal
+from buildpacks.virtualenv import collect_unused_venvs
+from deploy.bindings import service_variables
+from deploy.configuration import read_config
+from deploy.cutover import Change, Hooks, Outcome, cut_over
+from deploy.prune import venv_keys_in_use
+from deploy.release import Release, read_live_release
+from deploy.services import provision
+from hooks.cancellation import Cancellation
+from hooks.changes import ensure_runtime
+from hooks.release_command import run_release_command
+from toppcloud.console import Console
+from toppcloud.disk import refusing_full_disk
+from toppcloud.durations import now_utc, render_age
+from toppcloud.errors import ToppcloudError
+from toppcloud.files import remove_tree
+from toppcloud.layout import AppLayout, SlugLayout
+from toppcloud.lock import LockBusy, hold_lock
+from toppcloud.node import Node
+from toppcloud.slug import Slug, read_slug
+
+_COUNTED_COMMITS = 1000
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A commit that is to be built and put live."""
+
+    kind: str
+    """push or rebuild."""
+    by: str
+    commit: str
+    old_commit: str | None
+    """What was there before, to count what is new."""
+    store: Any
+    """dulwich's object store that can read the commit."""
+    leaves_files: bool = False
+    checks: bool = True
+    is_gone: Callable[[], bool] = lambda: False
+    keep_objects: Callable[[], None] = lambda: None
+    """Called right before activation: what the release is made from is then in the repository."""
+    move_branch: Callable[[], None] = lambda: None
+
+
+def deliver(node: Node, app: AppLayout, delivery: Delivery, console: Console) -> Outcome:
+    """Build the commit and put it live. Raises ToppcloudError; the old release then serves on."""
+    began = time.monotonic()
+    cancellation = Cancellation(delivery.is_gone)
+    with cancellation.listening(), lock_build(app, delivery), refusing_full_disk():
+        slug = make_slug(node, app, delivery, cancellation, console)
+        try:
+            provision(node, app, slug.services, console)
+            cancellation.raise_if_cancelled()
+            outcome = put_live(node, app, delivery, slug, cancellation, console)
+        except BaseException:
+            remove_tree(app.slug(slug.id).folder)
+            raise
+        collect_unused_venvs(app, venv_keys_in_use(app))
+    tell(node, app, outcome.release, time.monotonic() - began, console)
+    return outcome
+
+
+@contextlib.contextmanager
+def lock_build(app: AppLayout, delivery: Delivery) -> Iterator[None]:
+    """One build per app at a time; a second one is told who is building what, since when."""
+    try:
+        with hold_lock(app.build_lock, by=delivery.by, doing=f"building {delivery.commit[:7]}"):
+            yield
+    except LockBusy as busy:
+        holder = busy.holder
+        who = (
+            f"{holder.by} is {holder.doing}, since {render_age(holder.since, now_utc())}"
+            if holder
+            else "A build begins"
+        )
+        raise ToppcloudError(
+            f"{app.name} is being built already: {who}.",
+            "One push at a time; yours was not stored.",
+            f"Wait and push again, or end it: toppcloud builds:cancel -a {app.name}",
+            reason="another build under way",
+        ) from busy
+
+
+def make_slug(node: Node, app: AppLayout, delivery: Delivery, cancellation: Cancellation, console: Console) -> Slug:
+    """Export the tree, build in it, seal it. Nothing is left of it when one of these fails."""
+    commit = delivery.store[delivery.commit.encode()]
+    layout = app.slug(choose_slug_id(delivery.commit, now_utc()))
+    live = read_live_release(app)
+    previous = read_slug(app.slug(live.slug)) if live else None
+    try:
+        export(node, app, delivery, commit, layout, console)
+        cancellation.raise_if_cancelled()
+        request = BuildRequest(
+            node=node,
+            app=app,
+            slug=layout,
+            commit=delivery.commit,
+            subject=read_subject(commit),
+            environment={**service_variables(node, app), **read_config(app)},
+            previous=previous,
+            is_cancelled=cancellation.reason,
+        )
+        slug = build(request, console)
+        cancellation.raise_if_cancelled()
+        seal(layout, slug, app.slug(previous.id) if previous else None)
+    except BaseException:
+        remove_tree(layout.folder)
+        raise
+    return slug
+
+
+def export(
+    node: Node, app: AppLayout, delivery: Delivery, commit: Commit, layout: SlugLayout, console: Console
+) -> None:
+    """The commit's tree as files of the slug's own, and a line that says what came."""
+    with console.timed_step("") as timed:
+        layout.folder.mkdir(mode=0o755)
+        exported = export_tree(delivery.store, commit.tree, layout.source, node.account)
+        count = count_commits(delivery)
+        commits = "" if count is None else f"{count} commit{'' if count == '1' else 's'}, "
+        timed.text = f'{app.name}: {commits}{exported.files} files ({delivery.commit[:7]} "{read_subject(commit)}")'
+    for path in exported.submodules:
+        console.warning(f"{path} is a submodule: it is not fetched, and its folder is empty. Commit its files instead.")
+
+
+def put_live(
+    node: Node, app: AppLayout, delivery: Delivery, slug: Slug, cancellation: Cancellation, console: Console
+) -> Outcome:
+    """The cutover, with the newest config: what was set while the build ran is part of it."""
+    config_at_build = read_config(app)
+
+    def choose_config(config: dict[str, str]) -> dict[str, str]:
+        changed = sorted(key for key in {*config, *config_at_build} if config.get(key) != config_at_build.get(key))
+        if changed:
+            console.step(f"config changed during the build: {', '.join(changed)} as of now")
+        return config
+
+    def prepare(release: Release, slug: Slug) -> None:
+        run_release_command(node, app, release, slug, console)
+
+    change = Change(
+        kind=delivery.kind,
+        description=slug.subject,
+        by=delivery.by,
+        choose_slug=lambda _live: slug.id,
+        choose_config=choose_config,
+        checks=delivery.checks,
+        leaves_files=delivery.leaves_files,
+    )
+    hooks = Hooks(
+        ensure_runtime=ensure_runtime(node, app, console),
+        prepare=prepare,
+        before_prepare=cancellation.raise_if_cancelled,
+        before_activate=delivery.keep_objects,
+        after_activate=delivery.move_branch,
+    )
+    return cut_over(node, app, change, hooks, console)
+
+
+def tell(node: Node, app: AppLayout, release: Release, seconds: float, console: Console) -> None:
+    """What is live now, how to go back, and where it answers: the address is the last line."""
+    earlier = [n for n in app.release_numbers() if n < release.version and app.release(n).went_live.exists()]
+    draining = f", v{earlier[0]} draining" if earlier else ""
+    back = "     back: toppcloud rollback" if earlier else ""
+    console.step(f"v{release.version} live{draining}")
+    console.line()
+    console.line(f"       {seconds:.1f} s{back}")
+    console.line(f"       {node.settings.url(app.name)}")
+
+
+def read_subject(commit: Commit) -> str:
+    """The first line of the commit's message."""
+    text: str = commit.message.decode(errors="replace").strip()
+    return text.splitlines()[0][:72] if text else "(no message)"
+
+
+def count_commits(delivery: Delivery) -> str | None:
+    """How many commits are new: `3`, `1000+`; None when the history cannot be walked (a shallow push)."""
+    if delivery.kind != "push":
+        return None
+    exclude = [ObjectID(delivery.old_commit.encode())] if delivery.old_commit else []
+    try:
+        walker = Walker(
+            delivery.store, [ObjectID(delivery.commit.encode())], exclude=exclude, max_entries=_COUNTED_COMMITS
+        )
+        count = sum(1 for _ in walker)
+    except KeyError:
+        return None
+    return f"{count}+" if count == _COUNTED_COMMITS else str(count)
