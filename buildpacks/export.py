@@ -1,0 +1,191 @@
+"""A tree in a repository -> files of a slug's own. Writes through folder descriptors, so that no name leads elsewhere.
+
+Blobs become files of 0644 or 0755, links stay links when they lead nowhere outside, submodules are named, not fetched.
+Source: https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from dulwich.objects import S_IFGITLINK, parse_tree
+
+from buildpacks.links import find_outward_link
+from toppcloud.account import Account
+from toppcloud.errors import ToppcloudError
+from toppcloud.files import remove_tree
+
+DEEPEST = 150
+_LONGEST_PATH = 2048
+_FORBIDDEN = frozenset({b"", b".", b"..", b".git"})
+
+
+class ObjectStore(Protocol):
+    """What is needed of dulwich's object stores."""
+
+    def get_raw(self, name: bytes, /) -> tuple[int, bytes]: ...
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written: how many files and links; the folders of submodules, which were not fetched."""
+
+    files: int
+    submodules: tuple[str, ...]
+
+
+@dataclass
+class _Walk:
+    """What one export has met so far. Paths are bytes relative to the tree's top."""
+
+    store: ObjectStore
+    account: Account
+    files: int = 0
+    submodules: list[str] = field(default_factory=list)
+    links: dict[bytes, bytes] = field(default_factory=dict)
+
+
+def export_tree(store: ObjectStore, tree_id: bytes, target: Path, account: Account) -> Exported:
+    """Write the tree `tree_id` (hexadecimal) to `target`, which must not exist, as files of `account`.
+
+    Made aside and renamed when whole: after any error `target` is not there. Raises ToppcloudError naming the path
+    for a link that leads outside, a name that no file may have, a missing object; OSError when the disk is full.
+    """
+    part = target.with_name(f"{target.name}.part")
+    remove_tree(part)
+    walk = _Walk(store, account)
+    try:
+        part.mkdir(mode=0o755)
+        folder = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            _finish_folder(folder, account)
+            _export_folder(walk, tree_id, folder, b"", 0)
+            _refuse_outward(walk.links)
+            _write_links(walk, folder)
+        finally:
+            os.close(folder)
+        part.rename(target)
+    except BaseException:
+        remove_tree(part)
+        raise
+    return Exported(walk.files + len(walk.links), tuple(walk.submodules))
+
+
+def _export_folder(walk: _Walk, tree_id: bytes, folder: int, path: bytes, depth: int) -> None:
+    for name, mode, object_id in _read_tree(walk, tree_id, path):
+        inner = path + b"/" + name if path else name
+        _check_name(name, inner, depth)
+        try:
+            if stat.S_ISDIR(mode):
+                _export_inner_folder(walk, object_id, folder, name, inner, depth)
+            elif mode == S_IFGITLINK:
+                os.mkdir(name, 0o755, dir_fd=folder)
+                walk.submodules.append(render_path(inner))
+            elif stat.S_ISLNK(mode):
+                if inner in walk.links:
+                    raise FileExistsError
+                walk.links[inner] = _read_blob(walk, object_id, inner)
+            else:
+                _write_blob(walk, object_id, folder, name, inner, mode)
+        except FileExistsError:
+            raise _refusal(inner, "The commit holds it twice.") from None
+
+
+def _export_inner_folder(walk: _Walk, tree_id: bytes, parent: int, name: bytes, path: bytes, depth: int) -> None:
+    os.mkdir(name, 0o755, dir_fd=parent)
+    folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        _finish_folder(folder, walk.account)
+        _export_folder(walk, tree_id, folder, path, depth + 1)
+    finally:
+        os.close(folder)
+
+
+def _finish_folder(folder: int, account: Account) -> None:
+    os.fchmod(folder, 0o755)
+    if not account.is_self:
+        os.fchown(folder, account.uid, account.gid)
+
+
+def _write_blob(walk: _Walk, blob_id: bytes, folder: int, name: bytes, path: bytes, mode: int) -> None:
+    content = _read_blob(walk, blob_id, path)
+    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
+    try:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(fd, rest) :]
+        os.fchmod(fd, 0o755 if mode & 0o100 else 0o644)
+        if not walk.account.is_self:
+            os.fchown(fd, walk.account.uid, walk.account.gid)
+    finally:
+        os.close(fd)
+    walk.files += 1
+
+
+def _write_links(walk: _Walk, top: int) -> None:
+    """Links come last, when every folder is there: none of them can be written through."""
+    for path, target in walk.links.items():
+        try:
+            os.symlink(target, path, dir_fd=top)
+        except FileExistsError:
+            raise _refusal(path, "The commit holds it twice.") from None
+        if not walk.account.is_self:
+            os.chown(path, walk.account.uid, walk.account.gid, dir_fd=top, follow_symlinks=False)
+
+
+def _refuse_outward(links: dict[bytes, bytes]) -> None:
+    outward = find_outward_link(links)
+    if outward is not None:
+        path, target = render_path(outward), render_path(links[outward])
+        raise ToppcloudError(
+            f"{path} is a link that leads outside the project.",
+            f"It points to {target}, which is not part of the commit and will not be there.",
+            f"Replace it by the file itself: git rm {path}",
+            reason="link leads outside",
+        )
+
+
+def _check_name(name: bytes, path: bytes, depth: int) -> None:
+    if name.lower() in _FORBIDDEN or b"/" in name or b"\0" in name:
+        raise _refusal(path, "No file may have that name.")
+    if depth >= DEEPEST or len(path) > _LONGEST_PATH:
+        raise _refusal(path, f"It lies too deep: {DEEPEST} folders and {_LONGEST_PATH} bytes are the limit.")
+    if len(name) > 255:
+        raise _refusal(path, "Its name is longer than the 255 bytes that a disk takes.")
+
+
+def _read_tree(walk: _Walk, tree_id: bytes, path: bytes) -> Iterator[tuple[bytes, int, bytes]]:
+    try:
+        _, content = walk.store.get_raw(tree_id)
+    except KeyError:
+        raise _missing(tree_id, path or b".") from None
+    yield from parse_tree(content, 20)
+
+
+def _read_blob(walk: _Walk, blob_id: bytes, path: bytes) -> bytes:
+    try:
+        return walk.store.get_raw(blob_id)[1]
+    except KeyError:
+        raise _missing(blob_id, path) from None
+
+
+def _missing(object_id: bytes, path: bytes) -> ToppcloudError:
+    return _refusal(path, f"Its content, object {object_id.decode()}, is not in the repository.")
+
+
+def _refusal(path: bytes, why: str) -> ToppcloudError:
+    return ToppcloudError(
+        f"{render_path(path)} cannot be written.", why, "Correct the commit, push again.", reason="bad file in commit"
+    )
+
+
+def render_path(path: bytes) -> str:
+    """`path` as one line that a person can read: what is not printable is escaped, and a long one is cut."""
+    text = path.decode("utf-8", "backslashreplace")
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return text if len(text) <= 200 else f"{text[:90]}…{text[-90:]}"

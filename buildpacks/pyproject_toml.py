@@ -1,0 +1,47 @@
+"""pyproject.toml as far as a build must know it. Source: https://packaging.python.org/specifications/pyproject-toml/"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+
+from toppcloud.errors import ToppcloudError
+
+
+@dataclass(frozen=True)
+class Pyproject:
+    """What of pyproject.toml counts here."""
+
+    requires_python: str | None
+    has_dependencies: bool
+    is_package: bool
+    """Whether the project installs itself: it has a build system (or says so to uv)."""
+    uses_poetry: bool
+
+
+def parse_pyproject(text: str) -> Pyproject:
+    """Raises ToppcloudError naming the line when it is not TOML."""
+    try:
+        value = tomllib.loads(text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}"))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ToppcloudError(
+            "pyproject.toml cannot be read.", str(error), "Correct that line.", reason="invalid pyproject.toml"
+        ) from error
+    project, tool = _table(value, "project"), _table(value, "tool")
+    said = _table(tool, "uv").get("package")
+    requires_python = project.get("requires-python")
+    return Pyproject(
+        requires_python=requires_python if isinstance(requires_python, str) else None,
+        has_dependencies=bool(project.get("dependencies")) or "dependencies" in (_texts(project.get("dynamic"))),
+        is_package="build-system" in value if said is None else bool(said),
+        uses_poetry="dependencies" in _table(tool, "poetry"),
+    )
+
+
+def _table(value: dict[str, object], key: str) -> dict[str, object]:
+    inner = value.get(key, {})
+    return inner if isinstance(inner, dict) else {}
+
+
+def _texts(value: object) -> list[str]:
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []

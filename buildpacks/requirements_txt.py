@@ -1,0 +1,138 @@
+"""requirements.txt as far as a build must know it: its whole text with includes, and the paths in it.
+
+-r base.txt
+-e .
+./libs/billing
+flask==3.1.0 --hash=sha256:…
+Source: https://pip.pypa.io/en/stable/reference/requirements-file-format/
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from toppcloud.errors import ToppcloudError
+
+_OPTION = re.compile(
+    r"(?P<name>-r|-c|-e|--requirement|--constraint|--editable)(?:\s*=\s*|\s+|(?<=-[rce]))(?P<value>\S.*)\Z"
+)
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_COMMENT = re.compile(r"(^|\s)#.*\Z")
+_LARGEST_FILE = 4_000_000
+
+
+@dataclass(frozen=True)
+class LocalRequirement:
+    """A folder or file of the project itself that is to be installed. `path` is relative to the project's top."""
+
+    path: PurePosixPath
+    is_editable: bool
+
+    @property
+    def is_project(self) -> bool:
+        return self.path == PurePosixPath(".")
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """What a requirements file and all that it includes say."""
+
+    text: str
+    """Every file's text, each below a line with its path."""
+    local: tuple[LocalRequirement, ...]
+    variables: frozenset[str]
+    """Names in `${NAME}`: config vars that belong to the lock."""
+    has_names: bool
+    """Whether anything is required at all."""
+
+
+def read_requirements(source: Path, name: str = "requirements.txt") -> Requirements:
+    """Read `name` in the project `source`, with its -r and -c includes. Raises ToppcloudError with file and line."""
+    texts: dict[PurePosixPath, str] = {}
+    local: list[LocalRequirement] = []
+    pending = [(PurePosixPath(name), "")]
+    has_names = False
+    while pending:
+        path, origin = pending.pop(0)
+        if path in texts:
+            continue
+        texts[path] = _read(source, path, origin)
+        for number, line in split_lines(texts[path]):
+            origin = f"{path}, line {number}"
+            option = _OPTION.match(line)
+            kind = option["name"].lstrip("-")[0] if option else ""
+            if option and kind in "rc":
+                if "://" not in option["value"]:
+                    pending.append((_inside(path.parent, option["value"].strip(), origin), origin))
+                continue
+            has_names = has_names or not line.startswith("-") or kind == "e"
+            found = _find_local(option["value"] if option else line, kind == "e", origin)
+            local += [found] if found else []
+    text = "".join(f"# {path}\n{content}\n" for path, content in texts.items())
+    return Requirements(text, tuple(dict.fromkeys(local)), frozenset(_VARIABLE.findall(text)), has_names)
+
+
+def split_lines(text: str) -> Iterator[tuple[int, str]]:
+    """(number, line) without comments and blank lines; a line that ends in a backslash goes on in the next."""
+    joined, begin = "", 0
+    for number, raw in enumerate(text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}").splitlines(), 1):
+        begin = begin or number
+        joined += raw
+        if joined.endswith("\\") and not raw.lstrip().startswith("#"):
+            joined = joined[:-1] + " "
+            continue
+        line = _COMMENT.sub("", joined).strip()
+        if line:
+            yield begin, line
+        joined, begin = "", 0
+    if joined.strip():
+        yield begin, joined.strip()
+
+
+def _find_local(line: str, is_editable: bool, origin: str) -> LocalRequirement | None:
+    """The path in `./libs/x`, `.[extra]`, `file:libs/x`, `x @ file:libs/x`; None for a name or an address."""
+    value = line.partition(" @ ")[2].strip() or line
+    value = re.sub(r"\s+(--|;).*\Z", "", value).strip("\"'")
+    if value.startswith("file:"):
+        value = value[5:]
+        if value.startswith("//"):
+            return None  # an absolute place on the node, which the operator keeps
+    elif "://" in value or value.startswith("-") or not (value.startswith(".") or "/" in value or is_editable):
+        return None
+    value = re.sub(r"\[[^\]]*\]\Z", "", value.partition("#")[0])
+    if value.startswith("/"):
+        return None
+    return LocalRequirement(_inside(PurePosixPath("."), value, origin), is_editable)
+
+
+def _inside(folder: PurePosixPath, value: str, origin: str) -> PurePosixPath:
+    """`value` seen from `folder`, as a path from the project's top; refused when it leads outside."""
+    parts: list[str] = []
+    for part in (folder / value.strip("\"'")).parts:
+        if part == "/" or (part == ".." and not parts):
+            raise ToppcloudError(
+                f"{origin} names {value}, which lies outside the project.",
+                "Only what was pushed is there when the virtualenv is made.",
+                "Put it into the repository, or name an address.",
+                reason="requirement outside the project",
+            )
+        if part == "..":
+            parts.pop()
+        elif part != ".":
+            parts.append(part)
+    return PurePosixPath(*parts)
+
+
+def _read(source: Path, path: PurePosixPath, origin: str) -> str:
+    file = source / path
+    if not file.is_file() or file.stat().st_size > _LARGEST_FILE:
+        raise ToppcloudError(
+            f"{path} cannot be read.",
+            f"{origin} includes it, and there is no such file." if origin else "It is no file, or a very large one.",
+            "Add it to the repository, or correct that line.",
+            reason="missing requirements file",
+        )
+    return file.read_text(errors="replace")
