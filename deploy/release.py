@@ -159,7 +159,7 @@ def require_rollback_target(app: AppLayout, version: int | None) -> Release:
 
 
 def _choose_previous(app: AppLayout, live: Release) -> Release:
-    """The last that went live before the one being left; two in a row go further back, since rollbacks are seen through."""
+    """The last that went live before the one being left. Rollbacks are seen through: two in a row go further back."""
     origin = live
     while origin.copy_of is not None:
         earlier = read_release(app.release(origin.copy_of))

@@ -17,7 +17,7 @@ from toppcloud.names import parse_config_key
 _LINE = re.compile(
     r"""
     \s* (?:export\s+)? (?P<key>[^\s=#]+) \s*=[^\S\n]*
-    (?: "(?P<double>(?:[^"\\]|\\.)*)" | '(?P<single>[^']*)' | (?P<plain>[^\n]*?) )
+    (?: "(?P<double>(?:[^"\\]|\\.)*)" | '(?P<single>[^']*)' | (?P<plain>(?!["'])[^\n]*?) )
     [^\S\n]* (?:(?:^|(?<=\s)|(?<=["']))\#[^\n]*)? (?:\n|\Z)
     """,
     re.VERBOSE | re.DOTALL,

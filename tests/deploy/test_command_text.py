@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+
+from deploy.command_text import find_gunicorn_config, parse_command, render_argv
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("gunicorn a:b --bind 0.0.0.0:$PORT", "exec gunicorn a:b --bind 0.0.0.0:$PORT"),
+        ("A=1 B='x y' gunicorn app", "A=1 B='x y' exec gunicorn app"),
+        ("python -c 'a;b'", "exec python -c 'a;b'"),
+        ("bash start.sh", "exec bash start.sh"),
+        ("a; b", "a; b"),
+        ("true && gunicorn x", "true && gunicorn x"),
+        ("cd x", "cd x"),
+        ('gunicorn "$(cat name)"', 'gunicorn "$(cat name)"'),
+        ("gunicorn 'open", "gunicorn 'open"),
+        ("yes | head", "yes | head"),
+    ],
+)
+def test_one_program_replaces_its_shell_and_others_do_not(text: str, line: str) -> None:
+    assert render_argv(parse_command(text)) == ["/bin/bash", "-c", line]
+
+
+def test_extra_words_are_quoted() -> None:
+    assert (
+        render_argv(parse_command("gunicorn app"), ("--config", "/a b/c.py"))[2]
+        == "exec gunicorn app --config '/a b/c.py'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "config"),
+    [
+        ("gunicorn app", None),
+        ("gunicorn -c conf.py app", "conf.py"),
+        ("gunicorn -cconf.py app", "conf.py"),
+        ("gunicorn --config=a.py app --config b.py", "b.py"),
+        ("gunicorn app --config python:pkg.conf", "python:pkg.conf"),
+        ("gunicorn app; gunicorn -c x", None),
+    ],
+)
+def test_the_apps_own_gunicorn_config_is_found(text: str, config: str | None) -> None:
+    assert find_gunicorn_config(parse_command(text)) == config

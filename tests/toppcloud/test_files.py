@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from toppcloud.files import read_json, remove_tree, size_of_tree, swap_symlink, sweep_temporary, write_file, write_json
+
+
+def test_write_replaces_whole_and_leaves_nothing_beside(tmp_path: Path) -> None:
+    path = tmp_path / "settings"
+    write_file(path, "old", mode=0o600)
+    write_file(path, "new", mode=0o600)
+    assert path.read_text() == "new"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [entry.name for entry in tmp_path.iterdir()] == ["settings"]
+
+
+def test_a_failed_write_keeps_the_old(tmp_path: Path) -> None:
+    path = tmp_path / "folder"
+    path.mkdir()
+    (path / "inside").touch()
+    try:
+        write_file(path, "text")
+    except OSError:
+        pass
+    else:
+        raise AssertionError("a folder was replaced by a file")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["folder"]
+
+
+def test_json_round_trip_and_default(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"key": "ü"})
+    assert read_json(tmp_path / "a.json") == {"key": "ü"}
+    assert read_json(tmp_path / "b.json", 7) == 7
+
+
+def test_swapping_a_link_is_never_seen_half_done(tmp_path: Path) -> None:
+    link = tmp_path / "current"
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    swap_symlink(link, "a")
+    done = threading.Event()
+    missing = []
+
+    def read() -> None:
+        while not done.is_set():
+            try:
+                link.stat()
+            except FileNotFoundError as error:
+                missing.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for turn in range(300):
+        swap_symlink(link, "ab"[turn % 2])
+    done.set()
+    reader.join()
+    assert not missing
+
+
+def test_what_an_interruption_left_is_swept(tmp_path: Path) -> None:
+    (tmp_path / ".new-1234").touch()
+    (tmp_path / ".gone-1234").mkdir()
+    (tmp_path / ".gone-1234" / "x").touch()
+    (tmp_path / "kept").touch()
+    sweep_temporary(tmp_path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["kept"]
+
+
+def test_removing_takes_a_link_and_not_what_it_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "link").symlink_to("data")
+    remove_tree(tmp_path / "link")
+    remove_tree(tmp_path / "never-there")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["data"]
+
+
+def test_hard_links_count_once(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x" * 50_000)
+    (tmp_path / "b").hardlink_to(tmp_path / "a")
+    assert 50_000 <= size_of_tree(tmp_path) < 90_000

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from toppcloud.lock import LockBusy, hold_lock, read_holder
+
+
+def test_the_second_is_told_who_holds_it(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    with hold_lock(path, by="ana", doing="building a41c9e2"):
+        with pytest.raises(LockBusy) as caught, hold_lock(path, by="bo", doing="building 77d0e1a"):
+            pass
+        assert caught.value.holder is not None
+        assert (caught.value.holder.by, caught.value.holder.doing) == ("ana", "building a41c9e2")
+        assert caught.value.holder.pid == os.getpid()
+        assert read_holder(path) == caught.value.holder
+    assert read_holder(path) is None
+    with hold_lock(path, by="bo", doing="x"):
+        pass
+
+
+def test_a_lock_dies_with_its_process(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    pid = os.fork()
+    if pid == 0:
+        hold_lock(path, by="ana", doing="x").__enter__()
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert read_holder(path) is None
+
+
+def test_nobody_holds_a_lock_that_never_was(tmp_path: Path) -> None:
+    assert read_holder(tmp_path / "none") is None

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from toppcloud.errors import Cancelled, ToppcloudError
+from toppcloud.program import ProgramFailed, run
+
+
+def test_lines_come_one_by_one() -> None:
+    lines: list[str] = []
+    finished = run([sys.executable, "-c", "print('a'); print('b\\rc'); print('d', end='')"], on_line=lines.append)
+    assert lines == ["a", "b", "c", "d"]
+    assert finished.stdout.startswith(b"a\n")
+
+
+def test_the_environment_is_made_from_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LEAKED", "secret")
+    assert set(run(["env"], env={"A": "1"}).lines) == {
+        "A=1",
+        "PATH=" + os.environ.get("X", run(["env"]).lines[0][5:]),
+        "LANG=C.UTF-8",
+    }
+
+
+def test_a_failure_has_the_last_lines_and_the_status() -> None:
+    with pytest.raises(ProgramFailed) as caught:
+        run(["sh", "-c", "echo first; echo last >&2; exit 3"])
+    assert caught.value.status_code == 3
+    assert caught.value.output[-1] == "last"
+
+
+def test_a_missing_program_is_named() -> None:
+    with pytest.raises(ToppcloudError, match="no-such-program"):
+        run(["no-such-program"])
+
+
+def test_a_time_limit_ends_the_whole_group(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    with pytest.raises(ProgramFailed) as caught:
+        run(["sh", "-c", f"sleep 60 & echo $! > {pid_file}; wait"], timeout_s=0.5)
+    assert caught.value.status_code is None
+    deadline = time.monotonic() + 5
+    while _is_alive(int(pid_file.read_text())) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not _is_alive(int(pid_file.read_text()))
+
+
+def test_a_cancellation_ends_it() -> None:
+    began = time.monotonic()
+    with pytest.raises(Cancelled, match="gone"):
+        run(["sleep", "60"], is_cancelled=lambda: "gone" if time.monotonic() - began > 0.2 else None)
+
+
+def test_bytes_are_fed_and_large_output_does_not_block() -> None:
+    data = os.urandom(300_000).hex().encode()
+    assert run(["cat"], stdin=data).stdout == data
+
+
+def test_a_signal_is_told_by_its_name() -> None:
+    with pytest.raises(ProgramFailed, match="SIGKILL"):
+        run([sys.executable, "-c", f"import os; os.kill(os.getpid(), {int(signal.SIGKILL)})"])
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
