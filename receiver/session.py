@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import select
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, BinaryIO, NoReturn
 
 from toppcloud.console import Console
-from toppcloud.errors import REFUSED, ToppcloudError
+from toppcloud.errors import ToppcloudError
 from toppcloud.layout import AppLayout
 from toppcloud.node import Node
 
@@ -50,6 +52,8 @@ class Session:
     terminal: Terminal | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     """What the client sent and the door let through: GIT_PROTOCOL at most."""
+    keeps_on: bool = False
+    """Whether the work goes on when nobody reads what is written."""
 
     @property
     def host(self) -> str:
@@ -59,18 +63,26 @@ class Session:
     @cached_property
     def console(self) -> Console:
         """The voice for the person during long work, on stderr."""
-        return Console(lambda line: _put(self.stderr, f"{line}\n"))
+        return Console(self.warn)
 
     def app(self, name: str) -> AppLayout:
         return self.node.layout.app(name)
 
     def write(self, text: str) -> None:
-        """Text for stdout, at once; a newline ends it."""
-        _put(self.stdout, text if text.endswith("\n") else f"{text}\n")
+        """Text for stdout, at once; a newline ends it. Raises OSError when nobody reads, unless it `keeps_on`."""
+        with contextlib.suppress(OSError) if self.keeps_on else contextlib.nullcontext():
+            _put(self.stdout, text if text.endswith("\n") else f"{text}\n")
 
     def warn(self, text: str) -> None:
-        """A line for stderr that is not a refusal."""
-        _put(self.stderr, f"{text}\n")
+        """A line for stderr that is not a refusal. Whether anybody reads it changes nothing."""
+        with contextlib.suppress(OSError):
+            _put(self.stderr, f"{text}\n")
+
+    def is_gone(self) -> bool:
+        """Whether the person has gone away: the other end of stdout is closed."""
+        poll = select.poll()
+        poll.register(self.stdout.fileno(), 0)
+        return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
     def print_json(self, value: Any) -> None:
         self.write(json.dumps(value, indent=2, ensure_ascii=False))
@@ -97,8 +109,9 @@ def render_table(rows: Iterable[Sequence[object]], width: int = WIDTH) -> list[s
 def show_error(error: ToppcloudError, stream: BinaryIO) -> int:
     """Tell the person, once: the failed program's last lines, then what, why, cure. Returns the exit status."""
     lines = [*error.output[-20:], ""] if error.output else []
-    _put(stream, "".join(f"{line}\n" for line in [*lines, *error.lines()]))
-    return error.status or REFUSED
+    with contextlib.suppress(OSError):
+        _put(stream, "".join(f"{line}\n" for line in [*lines, *error.lines()]))
+    return error.status
 
 
 def _put(stream: BinaryIO, text: str) -> None:

@@ -1,6 +1,6 @@
 """THE table of commands: the same over SSH and on the laptop, with Heroku's names and flags. Values only.
 
-`python -m receiver.table > docs/commands.md` writes the page that documents it.
+`python -m receiver.help_text > docs/commands.md` writes the page that documents it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ RELEASE_COMMAND = Option(("--release-command",), "release_command", "run the app
 CONFIRM = Option(("--confirm",), "confirm", "the app's name, to show that it is meant", "NAME")
 DISCARD_DATA = Option(("--discard-data",), "discard_data", "keep no dump of its data")
 ROOT = Option(("--root",), "root", "the node's folder", "DIR")
+APP_WORD = Argument("app_word", "APP", required=False)  # another way to say -a
 VERSION = Argument("version", "vN", required=False)
 _CHANGE = (NO_CHECK, LEAVE_FILES)
 
@@ -44,6 +45,7 @@ APPS = (
         "apps:info -a blog",
         "receiver.commands.apps:info",
         "JSON: {name, url, release, domains, repository, processes, services, python, size_bytes}.",
+        arguments=(APP_WORD,),
         options=(JSON,),
         app=True,
     ),
@@ -63,6 +65,7 @@ APPS = (
         "apps:destroy -a blog --confirm blog",
         "receiver.commands.apps:destroy",
         "Its routes go first. A dump of its data is kept on the node unless --discard-data.",
+        arguments=(APP_WORD,),
         options=(CONFIRM, DISCARD_DATA),
         app=True,
         changes=True,

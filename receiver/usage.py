@@ -1,0 +1,76 @@
+"""The words after a command's name, parsed by click into the arguments of its handler."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+from receiver.command import Argument, Command, Option
+from receiver.help_text import options_of, render_usage
+from receiver.table import COMMANDS
+from toppcloud.errors import WRONG_USAGE, ToppcloudError, suggest_nearest
+
+
+def find_command(words: Sequence[str]) -> tuple[Command, list[str]]:
+    """The command that `words` begin with, and the words after it. Raises ToppcloudError (status 2) when unknown."""
+    for length in (1, 2):
+        if command := COMMANDS.get(" ".join(words[:length])):
+            return command, list(words[length:])
+    below = [name for name in COMMANDS if name.startswith(f"{words[0]} ")]
+    name = " ".join(words[:2]) if below else words[0]
+    near = suggest_nearest(name, below or COMMANDS)
+    cure = "" if near else f"There are: {', '.join(below)}" if below else "See: toppcloud help"
+    raise ToppcloudError(f"There is no command '{name}'.{near}", cure=cure, status=WRONG_USAGE)
+
+
+def parse_arguments(command: Command, words: Iterable[str]) -> dict[str, Any]:
+    """What the handler of `command` is called with. Raises ToppcloudError (status 2) for words that do not fit.
+
+    With `app`, the value may be None: on the node, nobody said which app.
+    """
+    parser = build_click_command(command)
+    try:
+        with parser.make_context(command.name, list(words)) as context:
+            arguments = dict(context.params)
+    except click.UsageError as error:
+        raise ToppcloudError(
+            _sentence(error.format_message()),
+            f"Usage: toppcloud {render_usage(command)}",
+            f"Example: toppcloud {command.example}",
+            status=WRONG_USAGE,
+        ) from error
+    if named := arguments.pop("app_word", None):
+        arguments["app"] = named
+    return arguments
+
+
+def build_click_command(command: Command) -> click.Command:
+    """The command as click knows commands. Its help is rendered by us, so it has no `--help` of its own."""
+    parameters: list[click.Parameter] = [_click_argument(argument) for argument in command.arguments]
+    parameters += [_click_option(option) for option in options_of(command)]
+    settings = {"allow_interspersed_args": not command.words}
+    return click.Command(command.name, params=parameters, add_help_option=False, context_settings=settings)
+
+
+def _click_argument(argument: Argument) -> click.Argument:
+    return click.Argument(
+        [argument.name],
+        metavar=argument.metavar,
+        nargs=-1 if argument.many else 1,
+        required=argument.required,
+        type=click.UNPROCESSED,
+    )
+
+
+def _click_option(option: Option) -> click.Option:
+    names = [*option.flags, option.name]
+    if option.metavar is None:
+        return click.Option(names, is_flag=True, help=option.help)
+    kind = click.IntRange(min=0) if option.number else click.UNPROCESSED
+    return click.Option(names, metavar=option.metavar, default=option.default, type=kind, help=option.help)
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "?", "!")) else f"{text}."
