@@ -1,8 +1,9 @@
 """Leads connections from a held socket to a program that can only listen on its own $PORT.
 
-Runs on its own (`python -I -S deploy/relay.py SPEC.json`) and imports only the launcher. The spec is the launcher's, with
-"port": 5123. Copies bytes both ways and passes the end of each direction on, so WebSockets and half-closed connections
-work. On SIGTERM it accepts no more, ends when the last connection does, and leaves what still queues to the doorman.
+Runs on its own (`python -I -S deploy/relay.py SPEC.json`) and imports only the launcher. The spec is the launcher's,
+with "port": 5123. Copies bytes both ways and passes the end of each direction on, so WebSockets and half-closed
+connections work. On SIGTERM it accepts no more, ends when the last connection does, and leaves what still queues to
+the doorman.
 """
 
 from __future__ import annotations

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import glob
 import os
 import signal
 import socket
 import time
+from pathlib import Path
 from typing import Any
 
 from supervisor import events
@@ -49,8 +49,8 @@ def make_interface(supervisord: Any) -> ToppcloudInterface:
     events.subscribe(events.Tick60Event, interface.trim_logs)
     record_process("supervisord", os.getpid())
     for pattern in _PROGRAMS:
-        for path in sorted(glob.glob(pattern)):
-            interface.add(path)
+        for path in sorted(Path().glob(pattern)):
+            interface.add(str(path))
     return interface
 
 
@@ -61,6 +61,8 @@ def choose_delay_s(quick_exits: int) -> float:
 
 class Program(Subprocess):  # type: ignore[misc] # supervisor has no types
     """One process under supervisord, and the process group that it leads."""
+
+    laststart: float
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 BACKLOG = 4096
@@ -33,8 +33,17 @@ def connect_unix(path: Path, *, timeout_s: float | None = None, kind: int = sock
     return connection
 
 
-def listen_unix(path: Path, *, mode: int = 0o600, backlog: int = BACKLOG) -> socket.socket:
-    """A listening socket at `path`: bound aside and renamed into place, so that no one meets it half-made."""
+def listen_unix(
+    path: Path,
+    *,
+    mode: int = 0o600,
+    backlog: int = BACKLOG,
+    prepare: Callable[[socket.socket, Path], None] | None = None,
+) -> socket.socket:
+    """A listening socket at `path`: bound aside and renamed into place, so that no one meets it half-made.
+
+    `prepare` is called with the socket and the name that it has aside, before anybody can see it.
+    """
     temporary = path.with_name(f".{path.name[:20]}.{os.getpid()}")
     temporary.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -43,6 +52,8 @@ def listen_unix(path: Path, *, mode: int = 0o600, backlog: int = BACKLOG) -> soc
             listener.bind(address)
         temporary.chmod(mode)
         listener.listen(backlog)
+        if prepare:
+            prepare(listener, temporary)
         temporary.replace(path)
     except BaseException:
         listener.close()
