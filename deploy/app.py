@@ -6,7 +6,7 @@ import secrets
 from pathlib import Path
 
 from deploy.doorman_client import DoormanClient
-from deploy.services import destroy_services
+from deploy.provisioning import destroy_services
 from deploy.settle import parse_program
 from deploy.supervisor import Supervisor
 from toppcloud.errors import ToppcloudError, suggest_nearest

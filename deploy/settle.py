@@ -6,7 +6,6 @@ The old web processes are handed to the doorman, which drains them.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,12 +14,12 @@ from deploy.app_settings import read_app_settings
 from deploy.doorman_client import DoormanClient
 from deploy.release import Release, mark_live, read_live_release
 from deploy.start import WEB, choose_formation, find_live_start, program_name
+from deploy.start_key import parse_program_name
 from deploy.supervisor import Supervisor
 from toppcloud.console import Console
 from toppcloud.layout import AppLayout, ReleaseLayout, StartLayout
 from toppcloud.node import Node
 
-_PROGRAM = re.compile(r"(?P<app>[^.]+)\.(?P<process>.+)\.v(?P<release>\d+)\.(?P<start>\d+)\Z")
 _ENDED = frozenset({"STOPPED", "EXITED", "FATAL"})
 _POLL_S = 0.05
 
@@ -49,8 +48,8 @@ class RunningProgram:
 
 def parse_program(name: str) -> RunningProgram | None:
     """`blog.web.1.relay.v12.2` by its parts; None for a program of the node itself."""
-    match = _PROGRAM.match(name)
-    return match and RunningProgram(name, match["process"], int(match["release"]), int(match["start"]))
+    parsed = parse_program_name(name)
+    return RunningProgram(name, parsed[1], parsed[0].release, parsed[0].start) if parsed else None
 
 
 def settle(node: Node, app: AppLayout, console: Console) -> None:

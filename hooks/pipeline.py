@@ -21,9 +21,9 @@ from buildpacks.virtualenv import collect_unused_venvs
 from deploy.bindings import service_variables
 from deploy.configuration import read_config
 from deploy.cutover import Change, Hooks, Outcome, cut_over
+from deploy.provisioning import provision
 from deploy.prune import venv_keys_in_use
 from deploy.release import Release, read_live_release
-from deploy.services import provision
 from hooks.cancellation import Cancellation
 from hooks.changes import ensure_runtime
 from hooks.release_command import run_release_command
@@ -55,6 +55,8 @@ class Delivery:
     leaves_files: bool = False
     checks: bool = True
     is_gone: Callable[[], bool] = lambda: False
+    check_unmoved: Callable[[], None] = lambda: None
+    """Asked once the build lock is held: whether the branch is still what the pusher saw."""
     keep_objects: Callable[[], None] = lambda: None
     """Called right before activation: what the release is made from is then in the repository."""
     move_branch: Callable[[], None] = lambda: None
@@ -65,6 +67,7 @@ def deliver(node: Node, app: AppLayout, delivery: Delivery, console: Console) ->
     began = time.monotonic()
     cancellation = Cancellation(delivery.is_gone)
     with cancellation.listening(), lock_build(app, delivery), refusing_full_disk():
+        delivery.check_unmoved()
         slug = make_slug(node, app, delivery, cancellation, console)
         try:
             provision(node, app, slug.services, console)

@@ -16,7 +16,7 @@ from deploy.start import choose_formation, find_live_start
 from deploy.supervisor import ProgramState, Supervisor
 from hooks.changes import Wishes, restart_app, start_app, stop_processes
 from hooks.pipeline import Delivery, deliver
-from receiver.repository import open_branch_tip
+from receiver.branch_tip import open_branch_tip
 from receiver.session import Session
 from toppcloud.durations import now_utc, render_age, render_iso, render_size
 from toppcloud.errors import ToppcloudError, suggest_nearest
