@@ -17,6 +17,7 @@ from deploy.check import Answer, check_start
 from deploy.configuration import apply_changes, read_live_config, read_staged, write_staged
 from deploy.doorman_client import DoormanClient
 from deploy.kept_files import gather_kept, keep_paths, link_kept
+from deploy.leaving_files import refuse_leaving_data
 from deploy.output_log import read_last_lines
 from deploy.prune import prune_releases
 from deploy.release import (
@@ -33,7 +34,6 @@ from deploy.release import (
 from deploy.settle import settle
 from deploy.start import WEB, Process, Start, program_name, render_start
 from deploy.supervisor import Supervisor
-from deploy.written_files import refuse_leaving_data
 from toppcloud.console import Console
 from toppcloud.disk import refusing_full_disk
 from toppcloud.durations import now_utc, render_iso
@@ -344,7 +344,12 @@ def _refuse_leaving(node: Node, app: AppLayout, live: Release | None, change: Ch
     if slug is None:
         return
     warning = refuse_leaving_data(
-        app, app.release(live.version), slug, kept=read_app_settings(app).kept_files, may_leave=change.leaves_files
+        app,
+        app.release(live.version),
+        slug,
+        kept=read_app_settings(app).kept_files,
+        may_leave=change.leaves_files,
+        kind=change.kind,
     )
     if warning:
         console.warning(warning)
