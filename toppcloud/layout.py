@@ -130,6 +130,11 @@ class SlugLayout:
         return self.folder / "private-venv"
 
     @property
+    def tmp(self) -> Path:
+        """TMPDIR of the build; gone when it ended."""
+        return self.folder / "tmp"
+
+    @property
     def manifest(self) -> Path:
         """What lies in source/, as `sha256sum -c` reads it."""
         return self.folder / "source.sha256"
@@ -228,6 +233,10 @@ class AppLayout:
 
     def venv(self, key: str) -> Path:
         return self.venvs / key
+
+    def unfinished_venv(self, name: str) -> Path:
+        """Where a virtualenv is made; renamed to its key when it is whole."""
+        return self.venvs / f".new-{name}"
 
     @property
     def slugs(self) -> Path:

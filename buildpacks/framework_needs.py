@@ -1,0 +1,35 @@
+"""Packages that a virtualenv needs and the app forgot: the server that its command names, and what old ones import."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+SETUPTOOLS = "setuptools<81"
+_GUNICORN = re.compile(r"(?:^|[\s/'\"])gunicorn(?=[\s'\"]|\Z)")
+_UVICORN_WORKER = re.compile(r"\buvicorn_worker\.")
+
+
+def choose_servers(commands: Iterable[str]) -> tuple[str, ...]:
+    """The servers that these commands run, of those that are added when an app does not list them."""
+    text = "\n".join(commands)
+    found = ["gunicorn"] if _GUNICORN.search(text) else []
+    found += ["uvicorn-worker"] if _UVICORN_WORKER.search(text) else []
+    return tuple(found)
+
+
+def choose_missing(servers: Iterable[str], distributions: Mapping[str, str]) -> tuple[str, ...]:
+    """What must still be installed: servers that are not there, and the setuptools that old packages import.
+
+    gunicorn before 21 and Flask before 2 import pkg_resources, which setuptools 81 begins to give up.
+    """
+    missing = [server for server in servers if server not in distributions]
+    needs_old = _major(distributions.get("gunicorn"), 21) < 21 or _major(distributions.get("flask"), 2) < 2
+    if needs_old and _major(distributions.get("setuptools"), 81) >= 81:
+        missing.append(SETUPTOOLS)
+    return tuple(missing)
+
+
+def _major(version: str | None, missing: int) -> int:
+    match = re.match(r"\d+", version or "")
+    return int(match[0]) if match else missing

@@ -1,0 +1,98 @@
+"""The end of a build: equal files become links to the previous slug's, and slug.json makes it real."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from buildpacks.manifest import read_manifest
+from toppcloud.files import remove_tree
+from toppcloud.layout import SlugLayout
+from toppcloud.slug import Slug, write_slug
+
+_FLUSHED_ONE_BY_ONE = 32
+
+
+def seal(layout: SlugLayout, slug: Slug, previous: SlugLayout | None) -> None:
+    """From here on nothing runs or writes in the slug. As root its files become root's: no app can write to them."""
+    remove_tree(layout.tmp)
+    if previous is not None:
+        link_equal_files(layout, previous)
+    if os.geteuid() == 0:
+        take_over(layout.source)
+    flush(layout.source)
+    write_slug(layout, slug)
+
+
+def link_equal_files(layout: SlugLayout, previous: SlugLayout) -> int:
+    """Replace each file that equals the previous slug's by a link to it. Returns how many there were."""
+    older = read_manifest(previous.manifest).files
+    linked = 0
+    for path, digest in read_manifest(layout.manifest).files.items():
+        if older.get(path) != digest:
+            continue
+        with contextlib.suppress(OSError):  # gone, or too many links to it: it stays a file of its own
+            linked += _link_if_alike(_join(previous.source, path), _join(layout.source, path))
+    return linked
+
+
+def take_over(source: Path) -> None:
+    """Give all below `source` to ourselves. A file with a second name that is not ours is copied first."""
+    top = os.fsencode(source)
+    os.chown(top, 0, 0, follow_symlinks=False)
+    for folder, folders, names in os.walk(top):
+        for name in (*folders, *names):
+            path = os.path.join(folder, name)  # noqa: PTH118 - bytes: names need not be text
+            info = os.lstat(path)
+            if info.st_uid == 0:
+                continue
+            if stat.S_ISREG(info.st_mode) and info.st_nlink > 1:
+                _copy_over(path, info)
+            os.chown(path, 0, 0, follow_symlinks=False)
+
+
+def flush(source: Path) -> None:
+    """Bring what is new below `source` to the disk: slug.json must not survive a power cut that its files do not."""
+    new = []
+    for folder, _, names in os.walk(os.fsencode(source)):
+        for name in names:
+            path = os.path.join(folder, name)  # noqa: PTH118 - bytes: names need not be text
+            info = os.lstat(path)
+            if stat.S_ISREG(info.st_mode) and info.st_nlink == 1:
+                new.append(path)
+    if len(new) > _FLUSHED_ONE_BY_ONE:
+        os.sync()
+        return
+    for path in new:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def _link_if_alike(older: bytes, newer: bytes) -> bool:
+    a, b = os.lstat(older), os.lstat(newer)
+    if not stat.S_ISREG(a.st_mode) or (a.st_mode, a.st_size) != (b.st_mode, b.st_size) or os.path.samestat(a, b):
+        return False
+    aside = os.path.join(os.path.dirname(newer), f".new-{secrets.token_hex(8)}".encode())  # noqa: PTH118, PTH120
+    os.link(older, aside, follow_symlinks=False)
+    os.rename(aside, newer)  # noqa: PTH104 - bytes
+    return True
+
+
+def _copy_over(path: bytes, info: os.stat_result) -> None:
+    aside = os.path.join(os.path.dirname(path), f".new-{secrets.token_hex(8)}".encode())  # noqa: PTH118, PTH120
+    source = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with os.fdopen(source, "rb") as file, open(aside, "xb") as copy:  # noqa: PTH123 - bytes
+        while chunk := file.read(1 << 20):
+            copy.write(chunk)
+        os.fchmod(copy.fileno(), stat.S_IMODE(info.st_mode))
+    os.rename(aside, path)  # noqa: PTH104 - bytes
+
+
+def _join(folder: Path, path: bytes) -> bytes:
+    return os.path.join(os.fsencode(folder), path)  # noqa: PTH118 - bytes: names need not be text
