@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from deploy.app_settings import read_app_settings
+from deploy.kept_files import gather_late
 from deploy.release import read_release
 from deploy.written_files import find_written
 from toppcloud.console import Console
@@ -22,7 +22,7 @@ def prune_releases(node: Node, app: AppLayout, console: Console) -> None:
     kept = set(served[: node.settings.kept_releases])
     for number in served:
         if number != live:
-            _drop_drained_source(app, app.release(number))
+            _drop_drained_source(node, app, app.release(number))
     for number in app.release_numbers():
         layout = app.release(number)
         if number in kept or number == live or (kept and number > min(kept)):
@@ -42,12 +42,13 @@ def venv_keys_in_use(app: AppLayout) -> set[str]:
     return {slug.venv_key for slug in slugs if slug and slug.venv_key}
 
 
-def _drop_drained_source(app: AppLayout, layout: ReleaseLayout) -> None:
+def _drop_drained_source(node: Node, app: AppLayout, layout: ReleaseLayout) -> None:
     if not layout.source.exists() or (layout.starts.is_dir() and any(layout.starts.iterdir())):
         return
     release = read_release(layout)
     slug = read_slug(app.slug(release.slug)) if release else None
-    if slug is None or not find_written(layout, slug, app.slug(slug.id), read_app_settings(app).kept_files):
+    gather_late(app, layout.source, node.account)
+    if slug is None or not find_written(layout, app.slug(slug.id)):
         remove_tree(layout.source)
         remove_tree(layout.tmp)
 
