@@ -15,11 +15,9 @@ from deploy.render import render_template
 from toppcloud.account import find_account
 from toppcloud.errors import ToppcloudError
 from toppcloud.files import write_file, write_json
-from toppcloud.layout import Layout
 from toppcloud.node import Node
 from toppcloud.program import BASE_PATH, find_program
 
-CONFIGURATION = "run/Caddyfile"
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -51,10 +49,10 @@ def find_caddy() -> Path:
 def router_spec(node: Node, caddy: Path) -> dict[str, Any]:
     """What the launcher runs: as a user of its own that shares the apps' group, to reach their sockets."""
     account = find_account(node.settings.router_user) if os.geteuid() == 0 else None
-    home = str(router_home(node.layout))
+    home = str(node.layout.router_home)
     return {
         "program": "router",
-        "argv": [str(caddy), "run", "--config", CONFIGURATION, "--adapter", "caddyfile"],
+        "argv": [str(caddy), "run", "--config", "run/Caddyfile", "--adapter", "caddyfile"],
         "env": {"PATH": BASE_PATH, "HOME": home, "XDG_DATA_HOME": home, "XDG_CONFIG_HOME": home, "LANG": "C.UTF-8"},
         "cwd": str(node.layout.root),
         "uid": account.uid if account else None,
@@ -67,19 +65,12 @@ def router_spec(node: Node, caddy: Path) -> dict[str, Any]:
     }
 
 
-def router_home(layout: Layout) -> Path:
-    """Where Caddy may write: cache/router."""
-    return layout.cache / "router"
-
-
-def write_router(node: Node) -> Path:
-    """Write configuration and spec. Returns the spec's path."""
-    home = router_home(node.layout)
+def write_router(node: Node) -> None:
+    """Write configuration and spec."""
+    home = node.layout.router_home
     home.mkdir(mode=0o750, exist_ok=True)
     account = find_account(node.settings.router_user) if os.geteuid() == 0 else None
     if account:
         account.own(home)
-    write_file(node.layout.root / CONFIGURATION, render_router(node.settings.http_address[1]))
-    spec = node.layout.run / "router.json"
-    write_json(spec, router_spec(node, find_caddy()), mode=0o600)
-    return spec
+    write_file(node.layout.router_conf, render_router(node.settings.http_address[1]))
+    write_json(node.layout.router_spec, router_spec(node, find_caddy()), mode=0o600)

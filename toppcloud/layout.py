@@ -405,8 +405,41 @@ class Layout:
         return self.root / "run"
 
     @property
+    def node_lock(self) -> Path:
+        """Held while the node is started or stopped."""
+        return self.root / "lock.node"
+
+    @property
+    def pids(self) -> Path:
+        """One file per process of the node: `PID STARTTIME`."""
+        return self.run / "pids"
+
+    @property
+    def programs(self) -> Path:
+        """The supervisor programs of the node itself."""
+        return self.run / "programs"
+
+    @property
+    def router_conf(self) -> Path:
+        return self.run / "Caddyfile"
+
+    @property
+    def router_spec(self) -> Path:
+        """What the launcher runs as the router."""
+        return self.run / "router.json"
+
+    @property
+    def router_home(self) -> Path:
+        """Where the router may write."""
+        return self.cache / "router"
+
+    @property
     def log(self) -> Path:
         return self.root / "log"
+
+    def program_log(self, name: str) -> Path:
+        """What a program of the node itself prints: log/door.log"""
+        return self.log / f"{name}.log"
 
     @property
     def cache(self) -> Path:

@@ -32,6 +32,7 @@ class NodeSettings:
     domain: str = _setting("localhost", "an app called blog answers at blog.DOMAIN")
     app_user: str = _setting("toppcloud", "the account of pushed code, when the node runs as root")
     database_user: str = _setting("toppcloud-pg", "the account of the embedded database, when the node runs as root")
+    router_user: str = _setting("toppcloud-router", "the account of the router, when the node runs as root")
     python: str = _setting("", "Python for apps that name none, as 3.12; empty: the newest that the node has")
     kept_releases: int = _setting(10, "releases per app that can be rolled back to")
     largest_pack_mb: int = _setting(1024, "a push may send so much")
