@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from deploy.services import SERVICES
+from deploy.services.registry import SERVICES
 from deploy.services.service import Binding, BindingState
 from toppcloud.files import read_json, write_json
 from toppcloud.layout import AppLayout

@@ -12,7 +12,7 @@ from pathlib import Path
 from deploy.bindings import lock_bindings, read_bindings, remove_binding, write_binding
 from deploy.configuration import read_config
 from deploy.release import read_environment
-from deploy.services import SERVICES, require_service
+from deploy.services.registry import SERVICES, require_service
 from deploy.services.service import Binding, BindingState, ServiceStatus
 from toppcloud.console import Console
 from toppcloud.durations import render_size
@@ -29,9 +29,10 @@ def provision(node: Node, app: AppLayout, declarations: Iterable[ServiceDeclarat
         for declaration in declarations:
             _declare(node, app, declaration, console)
         for name, binding in read_bindings(app).items():
-            with console.timed_step(f"{name}: creating") as timed:
-                status = _attach(node, app, name, binding)
-                timed.text = f"{name} {_render_attached(node, name, binding, status)}"
+            began = console.clock()
+            status = _attach(node, app, name, binding)
+            seconds = console.clock() - began if binding.state is BindingState.MAKING else None
+            console.step(f"{name} {_render_attached(node, name, binding, status)}", seconds)
 
 
 def attach_service(
@@ -102,6 +103,11 @@ def is_in_use(node: Node, app: AppLayout, name: str, binding: Binding) -> bool:
         return False
     frozen = read_environment(app.release(number)).services
     return any(frozen.get(key) == value for key, value in _identity(node, name, binding).items())
+
+
+def inspect_service(node: Node, app: AppLayout, name: str) -> ServiceStatus:
+    """What the service says of the app's part of it. Raises ToppcloudError when it does not answer."""
+    return SERVICES[name].inspect(node, app, read_bindings(app)[name])
 
 
 def require_binding(app: AppLayout, name: str) -> tuple[str, Binding]:

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, NoReturn, cast
 
 from toppcloud.account import Account
 from toppcloud.errors import Cancelled, ToppcloudError
@@ -162,6 +162,27 @@ def start_detached(argv: Sequence[str | os.PathLike[str]], *, env: Mapping[str, 
         os.close(fd)
     child.returncode = 0  # it is nobody's child to wait for: no warning when this object goes
     return child.pid
+
+
+def become(
+    argv: Sequence[str | os.PathLike[str]], *, env: Mapping[str, str], cwd: Path, account: Account | None = None
+) -> NoReturn:
+    """Turn this process, its three streams and its terminal included, into a program; its exit status is then ours.
+
+    `env` is the whole environment. Raises ToppcloudError when there is no such program.
+    """
+    words = [os.fspath(word) for word in argv]
+    try:
+        if account is not None and not account.is_self:
+            os.setgroups([])
+            os.setgid(account.gid)
+            os.setuid(account.uid)
+        os.chdir(cwd)
+        os.execve(words[0], words, {"PATH": BASE_PATH, "LANG": "C.UTF-8", **env})
+    except OSError as error:
+        raise ToppcloudError(
+            f"{words[0]} cannot be run.", f"{error.strerror}: {error.filename}", reason="program missing"
+        ) from error
 
 
 def _follow(

@@ -31,6 +31,7 @@ from deploy.services.postgres_names import (
     make_password,
     render_variables,
 )
+from deploy.services.postgres_programs import choose_client_programs, choose_reachable
 from deploy.services.service import Binding, BindingState, ServiceStatus
 from toppcloud.errors import ToppcloudError, suggest_nearest
 from toppcloud.layout import AppLayout
@@ -88,6 +89,20 @@ class PostgresService:
         scheme = binding.options.get("scheme", SCHEMES[0])
         return render_variables(locate_database(node, binding), scheme=scheme, prefix=binding.prefix)
 
+    def inspect(self, node: Node, app: AppLayout, binding: Binding) -> ServiceStatus:
+        return read_status(locate_database(node, binding))
+
+    def describe(self, node: Node, binding: Binding) -> dict[str, str]:
+        address = locate_database(node, binding)
+        where = f"{address.host}:{address.port}"
+        if binding.facts["server"] == ADMIN:
+            return {"server": where, "database": address.database}
+        return {
+            "server": f"the node's own, {where}",
+            "database": address.database,
+            "limits": "no TLS, no extensions but plpgsql and vector; for others: postgres_url in node.toml",
+        }
+
     def dump(self, node: Node, app: AppLayout, binding: Binding) -> Path | None:
         address = locate_database(node, binding)
         admin = find_admin(node, binding)
@@ -100,6 +115,14 @@ class PostgresService:
     def destroy(self, node: Node, binding: Binding) -> None:
         with open_cursor(find_admin(node, binding)) as cursor:
             drop_database(cursor, locate_database(node, binding))
+
+
+def find_client(node: Node, app: AppLayout, binding: Binding, name: str) -> tuple[Path, DatabaseAddress]:
+    """The server's own `psql` or the like, where the app's account can run it, and how the app reaches its database."""
+    address = locate_database(node, binding)
+    version = PostgresService().attach(node, app, binding).version
+    programs = choose_client_programs(int(version.split(".")[0]))
+    return choose_reachable(node.layout.postgres, programs, node.account).path(name), address
 
 
 def locate_database(node: Node, binding: Binding) -> DatabaseAddress:

@@ -63,6 +63,12 @@ class Service(Protocol):
     def render_variables(self, node: Node, binding: Binding) -> dict[str, str]:
         """The environment variables that the app is given. Asks no server."""
 
+    def inspect(self, node: Node, app: AppLayout, binding: Binding) -> ServiceStatus:
+        """What is there, without making or mending anything."""
+
+    def describe(self, node: Node, binding: Binding) -> dict[str, str]:
+        """What else a person may want to know, e.g. {"server": "the node's own, 127.0.0.1:23456"}."""
+
     def dump(self, node: Node, app: AppLayout, binding: Binding) -> Path | None:
         """A file in kept/ with all data; None when there is none. From then on the app can no longer write."""
 
