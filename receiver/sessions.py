@@ -53,11 +53,14 @@ class Forker:
         self._selector.register(listener, selectors.EVENT_READ)
         self._workers: dict[int, Worker] = {}
         self._stops_at: float | None = None
+        self._wakening = os.eventfd(0)  # a signal alone does not end the wait in select
+        self._selector.register(self._wakening, selectors.EVENT_READ)
 
     def stop(self) -> None:
         """Take no more sessions, ask those that run to end, and give them a while."""
         if self._stops_at is None:
             self._stops_at = time.monotonic() + STOP_AFTER_S
+            os.eventfd_write(self._wakening, 1)
             self._selector.unregister(self._listener)
             self._listener.close()
             self._signal_all(signal.SIGTERM)
@@ -67,6 +70,8 @@ class Forker:
             for key, _ in self._selector.select(None if self._stops_at is None else 0.1):
                 if key.fileobj is self._listener:
                     self._accept()
+                elif key.fd == self._wakening:
+                    self._selector.unregister(self._wakening)
                 elif isinstance(key.data, Worker) and key.fd == key.data.pidfd:
                     self._reap(key.data)
                 elif isinstance(key.data, Worker) and key.data.pid in self._workers:
