@@ -44,7 +44,8 @@ class Option:
 class Command:
     """A line of the table. `handler` is `module:function`, imported when it is called:
 
-    on the node `function(session, **arguments)`, on the laptop `function(**arguments)`.
+    on the node `function(session, **arguments)`, on the laptop `function(**arguments)`, which returns the exit status
+    (None: 0). Both refuse by raising ToppcloudError.
     """
 
     name: str

@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 from receiver.command import Argument, Command, Option, Where
-from receiver.table import APP, COMMANDS, GROUPS
+from receiver.table import APP, COMMANDS, GROUPS, find_command
+from toppcloud.errors import ToppcloudError
 
 _WIDTH = 100
+
+
+def render_topic(words: tuple[str, ...]) -> str:
+    """Help on `config:set`, on `node start`, on a noun such as `node`; on everything without words."""
+    if not words:
+        return render_overview()
+    try:
+        return render_help(find_command(words)[0])
+    except ToppcloudError:
+        if len(words) == 1 and (noun := render_noun(words[0])):
+            return noun
+        raise
 
 
 def render_overview() -> str:

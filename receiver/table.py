@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from receiver.command import Argument, Command, Option, Where
+from toppcloud.errors import WRONG_USAGE, ToppcloudError, suggest_nearest
 
 APP = Option(("-a", "--app"), "app", "the app; on the laptop read from the git remote", "APP")
 JSON = Option(("--json",), "as_json", "print JSON")
@@ -514,3 +517,15 @@ GROUPS: dict[str, tuple[Command, ...]] = {
     "toppcloud": TOPPCLOUD,
 }
 COMMANDS: dict[str, Command] = {command.name: command for group in GROUPS.values() for command in group}
+
+
+def find_command(words: Sequence[str]) -> tuple[Command, list[str]]:
+    """The command that `words` begin with, and the words after it. Raises ToppcloudError (status 2) when unknown."""
+    for length in (1, 2):
+        if command := COMMANDS.get(" ".join(words[:length])):
+            return command, list(words[length:])
+    below = [name for name in COMMANDS if name.startswith(f"{words[0]} ")]
+    name = " ".join(words[:2]) if below else words[0]
+    near = suggest_nearest(name, below or COMMANDS)
+    cure = "" if near else f"There are: {', '.join(below)}" if below else "See: toppcloud help"
+    raise ToppcloudError(f"There is no command '{name}'.{near}", cure=cure, status=WRONG_USAGE)

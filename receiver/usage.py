@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import click
 
 from receiver.command import Argument, Command, Option
 from receiver.help_text import options_of, render_usage
-from receiver.table import COMMANDS
-from toppcloud.errors import WRONG_USAGE, ToppcloudError, suggest_nearest
-
-
-def find_command(words: Sequence[str]) -> tuple[Command, list[str]]:
-    """The command that `words` begin with, and the words after it. Raises ToppcloudError (status 2) when unknown."""
-    for length in (1, 2):
-        if command := COMMANDS.get(" ".join(words[:length])):
-            return command, list(words[length:])
-    below = [name for name in COMMANDS if name.startswith(f"{words[0]} ")]
-    name = " ".join(words[:2]) if below else words[0]
-    near = suggest_nearest(name, below or COMMANDS)
-    cure = "" if near else f"There are: {', '.join(below)}" if below else "See: toppcloud help"
-    raise ToppcloudError(f"There is no command '{name}'.{near}", cure=cure, status=WRONG_USAGE)
+from toppcloud.errors import WRONG_USAGE, ToppcloudError
 
 
 def parse_arguments(command: Command, words: Iterable[str]) -> dict[str, Any]:

@@ -15,11 +15,12 @@ from types import FrameType
 from typing import Any
 
 from receiver.command import Command, Where
-from receiver.commands.help import render_topic
 from receiver.git_session import PUSH, find_git_command, serve_git
 from receiver.greeting import render_greeting
+from receiver.help_text import render_topic
 from receiver.session import Session, SessionExit, show_error
-from receiver.usage import find_command, parse_arguments
+from receiver.table import find_command
+from receiver.usage import parse_arguments
 from receiver.words import split_words
 from toppcloud.errors import REFUSED, WRONG_USAGE, ToppcloudError
 
