@@ -6,6 +6,7 @@ import secrets
 from pathlib import Path
 
 from deploy.doorman_client import DoormanClient
+from deploy.kept_files import save_files
 from deploy.provisioning import destroy_services
 from deploy.settle import parse_program
 from deploy.supervisor import Supervisor
@@ -123,5 +124,7 @@ def destroy_app(node: Node, app: AppLayout, *, keeps_data: bool) -> list[Path]:
         for path in starts.iterdir() if starts.is_dir() else ():
             doorman.close(app.name, number, int(path.name))
     dumps = destroy_services(node, app, keep=keeps_data)
+    if keeps_data:
+        dumps += save_files(node.layout, app)
     remove_tree(app.folder)
     return dumps

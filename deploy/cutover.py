@@ -16,7 +16,7 @@ from deploy.bindings import service_variables
 from deploy.check import Answer, check_start
 from deploy.configuration import apply_changes, read_live_config, read_staged, write_staged
 from deploy.doorman_client import DoormanClient
-from deploy.kept_files import gather_kept, keep_paths, link_kept
+from deploy.kept_files import gather_kept, keep_paths, link_kept, unkeep_paths
 from deploy.leaving_files import refuse_leaving_data
 from deploy.output_log import read_last_lines
 from deploy.prune import prune_releases
@@ -107,9 +107,11 @@ def cut_over(node: Node, app: AppLayout, change: Change, hooks: Hooks, console: 
         _refuse_leaving(node, app, live, change, console)
         settings = read_app_settings(app)
         layout = take_number(app)
+        newly_kept: list[str] = []
         try:
             with refusing_full_disk():
                 hooks.ensure_runtime(slug)
+                newly_kept = keep_paths(node, app, slug.kept_paths)
                 release = freeze(node, app, layout, slug, config, change, live)
                 start = render(node, app, release, slug, settings)
                 hooks.before_prepare()
@@ -118,6 +120,7 @@ def cut_over(node: Node, app: AppLayout, change: Change, hooks: Hooks, console: 
                 hooks.before_activate()
         except BaseException as error:
             undo(node, app, layout, error, console)
+            unkeep_paths(node, app, newly_kept)
             raise
         activate(app, layout, start)
         _after_activation(node, app, change, hooks, console)
@@ -183,7 +186,6 @@ def freeze(
     services |= {name: services[target] for name, target in links.items() if target in services}
     write_environment(layout, ReleaseEnvironment(config, services))
     copy_source(node, app, layout, slug)
-    keep_paths(node, app, [path for path in slug.kept_paths if path not in read_app_settings(app).kept_files])
     if live is not None:
         gather_kept(app, app.release(live.version).source, node.account)
     link_kept(app, layout.source, read_app_settings(app).kept_files, node.account)

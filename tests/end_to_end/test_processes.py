@@ -82,7 +82,8 @@ def test_workers_never_overlap_with_their_successors(node: LiveNode, live_app: M
         "import os, signal, sys, time\n"
         "log = open(os.environ['WORKER_LOG'], 'a', buffering=1)\n"
         "log.write('start ' + os.environ['TOPPCLOUD_RELEASE'] + '\\n')\n"
-        "def end(*_):\n    time.sleep(0.3)\n    log.write('end ' + os.environ['TOPPCLOUD_RELEASE'] + '\\n')\n    sys.exit(0)\n"
+        "def end(*_):\n    time.sleep(0.3)\n"
+        "    log.write('end ' + os.environ['TOPPCLOUD_RELEASE'] + '\\n')\n    sys.exit(0)\n"
         "signal.signal(signal.SIGTERM, end)\n"
         "while True: time.sleep(1)\n"
     )
