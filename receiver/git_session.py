@@ -6,6 +6,7 @@ from receiver.session import Session
 from toppcloud.errors import ToppcloudError, suggest_nearest
 from toppcloud.layout import AppLayout
 from toppcloud.names import parse_repository_path
+from toppcloud.program import find_program
 
 PUSH, FETCH, ARCHIVE = "git-receive-pack", "git-upload-pack", "git-upload-archive"
 
@@ -18,16 +19,34 @@ def find_git_command(words: list[str]) -> tuple[str, list[str]] | None:
 
 
 def serve_git(session: Session, program: str, arguments: list[str]) -> None:
-    """Serve one push or fetch on the session's streams."""
+    """Serve one push or fetch on the session's streams. What only one of them needs is imported for it alone."""
     paths = [word for word in arguments if word != "--strict"]
     if program == ARCHIVE:
         raise ToppcloudError("Archives are not served here.", "The node serves git push, fetch and clone.")
     if len(paths) != 1:
         raise ToppcloudError(f"{program} wants one repository.", cure="Set the remote again: toppcloud git:remote NAME")
     if program == PUSH:
+        from receiver.push_session import serve_push
+
         serve_push(session, paths[0])
     else:
         serve_fetch(session, paths[0])
+
+
+def serve_fetch(session: Session, path_text: str) -> None:
+    """Send what a clone or fetch of `path_text` asks for. The session ends with git's own status."""
+    from receiver.upload_pack import serve_upload_pack
+
+    status = serve_upload_pack(
+        find_repository(session, path_text).repository,
+        session.stdin.fileno(),
+        session.stdout.fileno(),
+        session.stderr.fileno(),
+        git=find_program("git"),
+        protocol=session.environment.get("GIT_PROTOCOL", ""),
+    )
+    if status:
+        session.exit(status)
 
 
 def find_repository(session: Session, path_text: str) -> AppLayout:

@@ -157,7 +157,11 @@ def main(words: list[str] | None = None) -> None:
 def preload() -> None:
     """Import all that commands need, so that no session waits for it. One that cannot be imported fails by itself."""
     here = [command for command in COMMANDS.values() if command.where is not Where.LAPTOP]
-    for name in sorted({command.handler.partition(":")[0] for command in here} | {"receiver.git_session"}):
+    modules = {command.handler.partition(":")[0] for command in here} | {
+        "receiver.push_session",
+        "receiver.upload_pack",
+    }
+    for name in sorted(modules):
         try:
             importlib.import_module(name)
         except Exception:
