@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from dulwich.objects import Commit
+from dulwich.objects import Commit, ObjectID
 from dulwich.repo import Repo
 
 from receiver.indexing import missing_object
@@ -83,7 +83,7 @@ class PushSettlement:
 
     def _judge_values(self, quarantine: Quarantine) -> None:
         for update in self.answers.waiting:
-            self._refuse_if(update, _find_fault_of_value(update, quarantine))
+            self._refuse_if(update, _find_fault_of_value(update, quarantine, read_boundary(self._layout)))
         self._judge_old_values()
 
     def _judge_old_values(self) -> None:
@@ -149,11 +149,14 @@ class PushSettlement:
                 self.answers.accept(together)
 
 
-def _find_fault_of_value(update: ReferenceUpdate, quarantine: Quarantine) -> ToppcloudError | None:
+def _find_fault_of_value(
+    update: ReferenceUpdate, quarantine: Quarantine, boundary: frozenset[ObjectID]
+) -> ToppcloudError | None:
     if update.new is None:
         return None
     if update.new not in quarantine.store:
-        return missing_object(f"{update.new.decode()}, the new {update.name}, was neither sent nor is here.")
+        what = f"{update.new.decode()}, the new {update.name}, was neither sent nor is here."
+        return _older_than_boundary(what) if boundary else missing_object(what)
     if not update.name.startswith(BRANCHES) or isinstance(quarantine.store[update.new], Commit):
         return None
     branch = update.name.removeprefix(BRANCHES)
@@ -162,4 +165,13 @@ def _find_fault_of_value(update: ReferenceUpdate, quarantine: Quarantine) -> Top
         "A branch holds commits; a tag with a message is an object of its own.",
         f"Push the commit that it means: git push toppcloud TAG^{{commit}}:{branch}",
         reason="not a commit",
+    )
+
+
+def _older_than_boundary(what: str) -> ToppcloudError:
+    return ToppcloudError(
+        what,
+        "The history here came from a shallow clone. A git that has all of it believes that the node does too.",
+        "Push something newer, made with git revert; or go back without git: toppcloud rollback",
+        reason="older than a shallow history",
     )

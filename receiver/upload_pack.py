@@ -10,12 +10,11 @@ import re
 from pathlib import Path
 
 from dulwich.errors import GitProtocolError, HangupException
-from dulwich.object_store import DiskObjectStore
-from dulwich.objects import Commit, ObjectID, RawObjectID, ShaFile
-from dulwich.protocol import CAPABILITY_FILTER, Protocol, format_shallow_line
+from dulwich.protocol import CAPABILITY_FILTER
 from dulwich.repo import Repo
 from dulwich.server import UploadPackHandler
 
+from receiver.bounded_fetch import BoundedProtocol, BoundedStore
 from receiver.repository import GIT_SETTINGS, OneRepository, git_environment, open_repository
 from receiver.shallow import read_boundary
 from receiver.sideband import SideBand
@@ -66,11 +65,10 @@ def _serve_with_git(git: Path, layout: RepositoryLayout, stdin: int, stdout: int
 
 
 def _serve_with_dulwich(repo: Repo, layout: RepositoryLayout, wire: Wire, band: SideBand) -> int:
-    boundary = read_boundary(layout)
-    if boundary:
-        repo.object_store = _BoundedStore(layout, boundary)
+    store = BoundedStore(layout, read_boundary(layout))
+    repo.object_store = store
     try:
-        _Handler(OneRepository(repo), ["/"], _ShallowProtocol(wire, band, boundary)).handle()
+        _Handler(OneRepository(repo), ["/"], BoundedProtocol(wire.read, band.write, store)).handle()
     except HangupException:
         return REFUSED
     except (GitProtocolError, ToppcloudError) as error:
@@ -78,41 +76,12 @@ def _serve_with_dulwich(repo: Repo, layout: RepositoryLayout, wire: Wire, band: 
         band.line(f"The node did not understand this git: {error}")
         return REFUSED
     finally:
-        repo.object_store.close()
+        store.close()
     return 0
 
 
 class _Handler(UploadPackHandler):
-    """dulwich's, without the filters of partial clones, which it applies wrongly to what it never sent."""
+    """dulwich's, without partial clones: their filters need version 2 of the protocol."""
 
     def capabilities(self) -> list[bytes]:
         return [capability for capability in super().capabilities() if capability != CAPABILITY_FILTER]
-
-
-class _ShallowProtocol(Protocol):
-    """Adds the repository's own shallow boundary to the end of the references, as git does and dulwich does not."""
-
-    def __init__(self, wire: Wire, band: SideBand, boundary: frozenset[ObjectID]) -> None:
-        super().__init__(wire.read, band.write)
-        self._to_advertise = sorted(boundary)
-
-    def write_pkt_line(self, line: bytes | None) -> None:
-        if line is None:
-            advertised, self._to_advertise = self._to_advertise, []
-            for commit in advertised:
-                super().write_pkt_line(format_shallow_line(commit))
-        super().write_pkt_line(line)
-
-
-class _BoundedStore(DiskObjectStore):
-    """Shows commits on the boundary without their parents, which are not here. What is sent stays as it was written."""
-
-    def __init__(self, layout: RepositoryLayout, boundary: frozenset[ObjectID]) -> None:
-        super().__init__(str(layout.objects))
-        self._boundary = boundary
-
-    def __getitem__(self, name: ObjectID | RawObjectID) -> ShaFile:
-        found = super().__getitem__(name)
-        if isinstance(found, Commit) and found.id in self._boundary:
-            found._parents = []  # not through the property: that would make it another commit
-        return found
