@@ -1,4 +1,4 @@
-"""What lies in a slug's source, file by file, as `sha256sum -c` reads it. Bytecode, which follows from the rest, is left out.
+"""What lies in a slug's source, as `sha256sum -c` reads it. Bytecode, which follows from the rest, is left out.
 
 <64 hex>  ./blog/views.py
 """

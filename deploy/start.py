@@ -204,11 +204,9 @@ def process_environment(
 
 
 def find_venv(app: AppLayout, slug: Slug) -> Path | None:
-    """The virtualenv that the slug runs in: its private copy, else the shared one."""
-    layout = app.slug(slug.id)
-    if layout.private_venv.is_dir():
-        return layout.private_venv
-    return app.venv(slug.venv_key) if slug.venv_key else None
+    """The virtualenv that the slug runs in: where its link leads, since one that was made again may have another key."""
+    link = app.slug(slug.id).venv
+    return link.resolve() if link.is_symlink() else None
 
 
 def choose_port() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 
-from buildpacks.virtualenv import rebuild_venv
+from buildpacks.rebuild import rebuild_venv
 from deploy.app_settings import AppSettings, edit_app_settings, update_app_settings
 from deploy.bindings import service_variables
 from deploy.check import Answer
@@ -175,7 +175,7 @@ def ensure_runtime(node: Node, app: AppLayout, console: Console) -> Callable[[Sl
     """What a cutover calls before it starts anything: the virtualenv, built again when it is gone."""
 
     def ensure(slug: Slug) -> None:
-        rebuild_venv(node, app, slug, app.slug(slug.id), console)
+        rebuild_venv(node, app, slug, app.slug(slug.id), console, read_config(app))
 
     return ensure
 

@@ -1,0 +1,93 @@
+"""Which processes an app has: its Procfile, else [web] of toppcloud.toml, else what is found; and its declarations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from buildpacks.app_json import AppJson, parse_app_json
+from buildpacks.procfile import parse_procfile
+from buildpacks.toppcloud_toml import ToppcloudToml, WebProcess, parse_toppcloud_toml
+from buildpacks.web_default import ASGI_SERVER, WSGI_SERVER, choose_web_default, render_command
+from toppcloud.errors import ToppcloudError
+from toppcloud.slug import ServiceDeclaration
+
+RELEASE = "release"
+_MISSPELT = frozenset({"procfile", "procfile.txt", "profile", "procfile.md", "proc", "procfile.web", "procfile.yml"})
+
+
+@dataclass(frozen=True)
+class Declarations:
+    """What the app's files say of processes, services, checks and kept files. None: there is no Procfile."""
+
+    procfile: Mapping[str, str] | None
+    toml: ToppcloudToml
+    app_json: AppJson
+
+    def services(self) -> tuple[ServiceDeclaration, ...]:
+        """Each service once; toppcloud.toml's words win, since only they have options."""
+        named = {service.name: service for service in (*self.app_json.services, *self.toml.services)}
+        return tuple(named.values())
+
+
+@dataclass(frozen=True)
+class Processes:
+    """`commands` without the release process, in the Procfile's order; `why` is a line for the pusher."""
+
+    commands: dict[str, str]
+    release_command: str | None
+    why: str
+
+
+def read_declarations(source: Path) -> Declarations:
+    """Procfile, toppcloud.toml and app.json. Raises ToppcloudError quoting file and line."""
+    procfile, toml, app_json = (_read(source / name) for name in ("Procfile", "toppcloud.toml", "app.json"))
+    return Declarations(
+        None if procfile is None else parse_procfile(procfile),
+        ToppcloudToml() if toml is None else parse_toppcloud_toml(toml),
+        AppJson() if app_json is None else parse_app_json(app_json),
+    )
+
+
+def choose_processes(source: Path, declarations: Declarations) -> Processes:
+    """Raises ToppcloudError when nothing says what to run."""
+    commands = dict(declarations.procfile or {})
+    release_command = commands.pop(RELEASE, None)
+    if "web" in commands:
+        return Processes(commands, release_command, f"Procfile: {', '.join(declarations.procfile or ())}")
+    if declarations.toml.web:
+        web = render_web(declarations.toml.web)
+        why = f"toppcloud.toml: web is {web}"
+    elif commands:
+        return Processes(commands, release_command, f"Procfile: {', '.join(commands)}, and no web process")
+    else:
+        default = choose_web_default(source)
+        if default is None:
+            raise _refusal(source)
+        web = default.command
+        missing = "no Procfile" if declarations.procfile is None else "Procfile has no web process"
+        why = f"{missing}, but {default.why}: web is {web}"
+    return Processes({"web": web, **commands}, release_command, why)
+
+
+def render_web(web: WebProcess) -> str:
+    """The command for `[web]`: what it says, or the server for the callable that it names."""
+    if web.kind == "command":
+        return web.value
+    return render_command(ASGI_SERVER if web.kind == "asgi" else WSGI_SERVER, web.value)
+
+
+def _refusal(source: Path) -> ToppcloudError:
+    near = sorted(path.name for path in source.iterdir() if path.name.lower() in _MISSPELT and path.is_file())
+    looked = "Looked for Procfile, [web] in toppcloud.toml, and an app of Django, Flask or FastAPI."
+    return ToppcloudError(
+        "Nothing says how to start the web process.",
+        f"{near[0]} is there: its name must be Procfile." if near else looked,
+        f"git mv {near[0]} Procfile" if near else "Add a file Procfile with one line: web: gunicorn MODULE:app",
+        reason="missing Procfile",
+    )
+
+
+def _read(path: Path) -> str | None:
+    return path.read_text(errors="replace") if path.is_file() else None
