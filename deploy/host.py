@@ -27,6 +27,7 @@ from toppcloud.lock import LockBusy, hold_lock
 from toppcloud.node import Node, open_node
 from toppcloud.program import BASE_PATH, start_detached
 from toppcloud.settings import NodeSettings, parse_address, read_settings, write_settings
+from toppcloud.unix import connect_unix
 
 _UP_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 25.0
@@ -142,9 +143,20 @@ def wait_until_up(layout: Layout) -> None:
 
 def wait_until_answering(node: Node) -> None:
     """Until people can come in and visitors are served, for whatever they ask."""
-    _wait_for(node.layout, lambda: _speaks(node.settings.ssh_address, b"", b"SSH-2.0-"), "door")
+    _wait_for(node.layout, lambda: ssh_answers(node.settings), "door")
+    _wait_for(node.layout, lambda: _accepts(node.layout.sessions_socket), "sessions")
+    _wait_for(node.layout, lambda: http_answers(node.settings), "router")
+
+
+def ssh_answers(settings: NodeSettings) -> bool:
+    """Whether the front door says what it is."""
+    return _speaks(settings.ssh_address, b"", b"SSH-2.0-")
+
+
+def http_answers(settings: NodeSettings) -> bool:
+    """Whether the router answers a request, for whatever host."""
     request = b"GET / HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n"
-    _wait_for(node.layout, lambda: _speaks(node.settings.http_address, request, b"HTTP/1.1 "), "router")
+    return _speaks(settings.http_address, request, b"HTTP/1.1 ")
 
 
 def end_all(layout: Layout) -> list[str]:
@@ -198,6 +210,14 @@ def _speaks(address: tuple[str, int], request: bytes, expected: bytes) -> bool:
             return connection.recv(64).startswith(expected)
     except OSError:
         return False
+
+
+def _accepts(path: Path) -> bool:
+    try:
+        connect_unix(path, timeout_s=2.0).close()
+    except OSError:
+        return False
+    return True
 
 
 def _last_lines(path: Path) -> list[str]:

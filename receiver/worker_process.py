@@ -62,6 +62,7 @@ def _take_streams(streams: list[int]) -> None:
 
 def _limit(node: Node) -> None:
     size = node.settings.session_memory_mb * 1024 * 1024
-    resource.setrlimit(resource.RLIMIT_AS, (size, size))
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (size, hard))  # programs of apps may have more: `run` lifts it again
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     os.umask(0o022)

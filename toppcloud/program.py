@@ -172,6 +172,8 @@ def become(
     `env` is the whole environment. Raises ToppcloudError when there is no such program.
     """
     words = [os.fspath(word) for word in argv]
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(number, signal.SIG_DFL)  # Python ignores them, and a program would inherit that
     try:
         if account is not None and not account.is_self:
             os.setgroups([])
