@@ -113,7 +113,7 @@ class PackMeter:
                 data = stream.decompress(piece, min(self._left + 1, _STEP))
             except zlib.error as error:
                 raise broken_pack(f"An object cannot be inflated: {error}.") from None
-            position += len(piece) - len(stream.unconsumed_tail) - len(stream.unused_data)
+            position += len(piece) - len(stream.unused_data if stream.eof else stream.unconsumed_tail)
             self._left -= len(data)
             if self._left < 0:
                 raise broken_pack("An object is larger than it says.")
