@@ -27,13 +27,13 @@ class SideBand:
     Nothing here raises when the pusher is gone: what is under way decides itself (`is_gone`) whether to go on.
     """
 
-    def __init__(self, stdout: int, stderr: int) -> None:
+    def __init__(self, stdout: int, stderr: int, *, patience_s: float = _STUCK_S) -> None:
         self._stdout = stdout
         self._stderr = stderr
         self._lock = threading.Lock()
         self._is_open = False
         self._is_lost = False
-        self._patience_s = _STUCK_S
+        self._full_patience_s = self._patience_s = patience_s
         self._spoken = threading.Event()
 
     def open(self) -> None:
@@ -95,7 +95,7 @@ class SideBand:
         if not poll.poll(self._patience_s * 1000):
             self._patience_s = 0.0  # waited long enough once; from now on lines are left out until it reads again
             return
-        self._patience_s = _STUCK_S
+        self._patience_s = self._full_patience_s
         self._write_all(self._stdout, f"{len(data) + 5:04x}".encode() + _PROGRESS + data)
 
     def _write_all(self, fd: int, data: bytes) -> None:

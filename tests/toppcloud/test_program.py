@@ -72,3 +72,24 @@ def _is_alive(pid: int) -> bool:
         return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
         return False
+
+
+def test_chunks_are_fed_as_they_come():
+    assert run(["wc", "-c"], stdin=iter([b"a" * 100_000, b"b"])).lines == ("100001",)
+
+
+def test_what_the_source_of_chunks_raises_is_raised():
+    def chunks():
+        yield b"x"
+        raise ToppcloudError("The connection ended.")
+
+    with pytest.raises(ToppcloudError, match="The connection ended"):
+        run(["sh", "-c", "cat; exit 3"], stdin=chunks())
+
+
+def test_program_that_stops_reading_ends_the_feeding():
+    def chunks():
+        while True:
+            yield b"x" * 65536
+
+    assert run(["head", "-c", "3"], stdin=chunks()).stdout == b"xxx"
