@@ -23,7 +23,10 @@ class Dependencies:
     lock_text: str
     local: tuple[LocalRequirement, ...]
     variables: frozenset[str]
+    """Config vars that the requirements name."""
     requires_python: str | None
+    names: frozenset[str] | None
+    """What is asked for by name; None when nothing can be put beside it in one installation (a lock, hashes)."""
 
     @property
     def lock_hash(self) -> str:
@@ -44,7 +47,13 @@ def read_dependencies(source: Path, detected: Detected) -> Dependencies:
         requirements = read_requirements(source)
         _check_local(source, requirements.local)
         return Dependencies(
-            "pip", detected.file, requirements.text, requirements.local, requirements.variables, requires_python
+            "pip",
+            detected.file,
+            requirements.text + _read_uv_settings(source),
+            requirements.local,
+            requirements.variables,
+            requires_python,
+            None if requirements.has_hashes else requirements.names,
         )
     assert pyproject is not None
     assert parsed is not None
@@ -52,9 +61,10 @@ def read_dependencies(source: Path, detected: Detected) -> Dependencies:
         lock_text = (source / "uv.lock").read_text(errors="replace")
         lock = parse_uv_lock(lock_text)
         text = f"{lock_text}\n{pyproject}"  # [tool.uv] says how: indexes, groups, build settings
-        return Dependencies("uv", detected.file, text, lock.local, frozenset(), lock.requires_python or requires_python)
+        needs = lock.requires_python or requires_python
+        return Dependencies("uv", detected.file, text, lock.local, frozenset(), needs, None)
     local = (LocalRequirement(PurePosixPath("."), True),) if parsed.is_package else ()
-    return Dependencies("pyproject", detected.file, pyproject, local, frozenset(), requires_python)
+    return Dependencies("pyproject", detected.file, pyproject, local, frozenset(), requires_python, parsed.names)
 
 
 def hash_local(source: Path, local: tuple[LocalRequirement, ...]) -> str:
@@ -78,6 +88,12 @@ def _check_local(source: Path, local: tuple[LocalRequirement, ...]) -> None:
                 f"Add it: git add {requirement.path}",
                 reason="missing local requirement",
             )
+
+
+def _read_uv_settings(source: Path) -> str:
+    """What uv reads beside requirements.txt, as text that is part of the lock: uv.toml and [tool.uv]."""
+    pyproject = _read_optional(source / "pyproject.toml") or ""
+    return (_read_optional(source / "uv.toml") or "") + (pyproject if "[tool.uv" in pyproject else "")
 
 
 def _read_optional(path: Path) -> str | None:

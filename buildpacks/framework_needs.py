@@ -18,6 +18,11 @@ def choose_servers(commands: Iterable[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def choose_unnamed(servers: Iterable[str], names: frozenset[str] | None) -> tuple[str, ...]:
+    """The servers that the app does not ask for by name; none when that cannot be told before they are installed."""
+    return () if names is None else tuple(server for server in servers if server not in names)
+
+
 def choose_missing(servers: Iterable[str], distributions: Mapping[str, str]) -> tuple[str, ...]:
     """What must still be installed: servers that are not there, and the setuptools that old packages import.
 

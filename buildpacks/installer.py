@@ -10,7 +10,7 @@ from pathlib import Path
 
 from buildpacks.dependencies import Dependencies
 from buildpacks.distributions import read_distributions
-from buildpacks.framework_needs import choose_missing
+from buildpacks.framework_needs import choose_missing, choose_unnamed
 from buildpacks.interpreters import Interpreter
 from buildpacks.uv import find_uv, hide_credentials
 from toppcloud.console import Console
@@ -45,23 +45,30 @@ def fill_virtualenv(installation: Installation, venv: Path, console: Console) ->
     """
     executable = str(installation.interpreter.executable)
     _run_uv(installation, ["venv", "--quiet", "--no-project", "--python", executable, str(venv)], console)
-    for words, extra in plan_commands(installation.dependencies, executable, venv):
+    unnamed = choose_unnamed(installation.servers, installation.dependencies.names)
+    for words, extra in plan_commands(installation.dependencies, executable, venv, unnamed):
         _run_uv(installation, [*words, *_constrain(installation, words)], console, extra)
     missing = choose_missing(installation.servers, read_distributions(venv))
     if missing:
         words = ["pip", "install", "--python", f"{venv}/bin/python", *missing]
         _run_uv(installation, [*words, *_constrain(installation, words)], console)
-    return missing
+    return (*unnamed, *missing)
 
 
-def plan_commands(dependencies: Dependencies, executable: str, venv: Path) -> list[tuple[list[str], dict[str, str]]]:
-    """uv's words, each with what its environment needs besides, in the order to run them."""
+def plan_commands(
+    dependencies: Dependencies, executable: str, venv: Path, unnamed: tuple[str, ...] = ()
+) -> list[tuple[list[str], dict[str, str]]]:
+    """uv's words, each with what its environment needs besides, in the order to run them.
+
+    `unnamed` are packages to resolve together with the app's own.
+    """
     into = ["--python", f"{venv}/bin/python"]
     if dependencies.manager == "uv":
         words = ["sync", "--frozen", "--no-dev", "--python", executable]
         words += [] if dependencies.installs_itself else ["--no-install-project"]
         return [(words, {"UV_PROJECT_ENVIRONMENT": str(venv)})]
-    commands: list[tuple[list[str], dict[str, str]]] = [(["pip", "install", *into, "-r", dependencies.file], {})]
+    words = ["pip", "install", *into, "-r", dependencies.file, *unnamed]
+    commands: list[tuple[list[str], dict[str, str]]] = [(words, {})]
     if dependencies.manager == "pyproject" and dependencies.installs_itself:
         commands.append((["pip", "install", *into, "--no-deps", "--editable", "."], {}))
     return commands

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 
+from buildpacks.distributions import normalise
 from toppcloud.errors import ToppcloudError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -14,6 +18,8 @@ class Pyproject:
 
     requires_python: str | None
     has_dependencies: bool
+    names: frozenset[str]
+    """What [project] dependencies ask for, normalised."""
     is_package: bool
     """Whether the project installs itself: it has a build system (or says so to uv)."""
     uses_poetry: bool
@@ -33,6 +39,7 @@ def parse_pyproject(text: str) -> Pyproject:
     return Pyproject(
         requires_python=requires_python if isinstance(requires_python, str) else None,
         has_dependencies=bool(project.get("dependencies")) or "dependencies" in (_texts(project.get("dynamic"))),
+        names=frozenset(normalise(m[0]) for text in _texts(project.get("dependencies")) if (m := _NAME.match(text))),
         is_package="build-system" in value if said is None else bool(said),
         uses_poetry="dependencies" in _table(tool, "poetry"),
     )

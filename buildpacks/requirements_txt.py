@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from buildpacks.distributions import normalise
 from toppcloud.errors import ToppcloudError
 
 _OPTION = re.compile(
@@ -21,6 +22,7 @@ _OPTION = re.compile(
 )
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _COMMENT = re.compile(r"(^|\s)#.*\Z")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LARGEST_FILE = 4_000_000
 
 
@@ -45,8 +47,9 @@ class Requirements:
     local: tuple[LocalRequirement, ...]
     variables: frozenset[str]
     """Names in `${NAME}`: config vars that belong to the lock."""
-    has_names: bool
-    """Whether anything is required at all."""
+    names: frozenset[str]
+    """What is asked for by name, normalised."""
+    has_hashes: bool
 
 
 def read_requirements(source: Path, name: str = "requirements.txt") -> Requirements:
@@ -54,7 +57,7 @@ def read_requirements(source: Path, name: str = "requirements.txt") -> Requireme
     texts: dict[PurePosixPath, str] = {}
     local: list[LocalRequirement] = []
     pending = [(PurePosixPath(name), "")]
-    has_names = False
+    names: set[str] = set()
     while pending:
         path, origin = pending.pop(0)
         if path in texts:
@@ -68,11 +71,12 @@ def read_requirements(source: Path, name: str = "requirements.txt") -> Requireme
                 if "://" not in option["value"]:
                     pending.append((_inside(path.parent, option["value"].strip(), origin), origin))
                 continue
-            has_names = has_names or not line.startswith("-") or kind == "e"
+            names |= {normalise(named[0])} if (named := _NAME.match(line)) else set()
             found = _find_local(option["value"] if option else line, kind == "e", origin)
             local += [found] if found else []
     text = "".join(f"# {path}\n{content}\n" for path, content in texts.items())
-    return Requirements(text, tuple(dict.fromkeys(local)), frozenset(_VARIABLE.findall(text)), has_names)
+    variables = frozenset(_VARIABLE.findall(text))
+    return Requirements(text, tuple(dict.fromkeys(local)), variables, frozenset(names), "--hash=" in text)
 
 
 def split_lines(text: str) -> Iterator[tuple[int, str]]:

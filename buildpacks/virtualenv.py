@@ -143,9 +143,10 @@ def _fill(installation: Installation, path: Path, key: str | None, older: Path |
     node.account.own(path)
     added = fill_virtualenv(installation, path, console)
     rebase_editables(path, installation.source)
-    compilations = list(list_compilations(path, installation.interpreter.cache_tag, skipped=("tests",)))
+    (path / ".lock").unlink(missing_ok=True)
+    compilations = list(list_compilations(path / "lib", installation.interpreter.cache_tag, skipped=("tests",)))
     if older is not None:
-        compilations = reuse_bytecode(compilations, find_same_file(path, older))
+        compilations = reuse_bytecode(compilations, find_same_file(path / "lib", older / "lib"))
     compile_files(
         installation.interpreter.executable,
         compilations,

@@ -204,7 +204,7 @@ def process_environment(
 
 
 def find_venv(app: AppLayout, slug: Slug) -> Path | None:
-    """The virtualenv that the slug runs in: where its link leads, since one that was made again may have another key."""
+    """The virtualenv that the slug runs in: where its link leads. One that was made again may have another key."""
     link = app.slug(slug.id).venv
     return link.resolve() if link.is_symlink() else None
 
