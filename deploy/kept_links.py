@@ -54,9 +54,9 @@ def move_behind_link(source: Path, files: Path, path: str) -> None:
     while not _leads_to(here, kept):
         if not os.path.lexists(here):
             link_new(source, files, path)
-        elif here.is_symlink():
+        elif elsewhere := _read_link(here):
             raise ToppcloudError(
-                f"'{path}' is a link already, to {here.readlink()}.",
+                f"'{path}' is a link already, to {elsewhere}.",
                 "Only files and folders are kept.",
                 "Keep what it leads to instead.",
                 reason="a link cannot be kept",
@@ -85,11 +85,20 @@ def move_back(source: Path, files: Path, path: str) -> None:
     elif is_sqlite(kept):
         with hold_still(kept):
             link_companions(kept, here)
-            exchange(here, kept)
+            _put_back(here, kept)
     else:
+        _put_back(here, kept)
+
+
+def _put_back(here: Path, kept: Path) -> None:
+    """A file is in both places for a moment, so that who has just read the link still finds it."""
+    if kept.is_dir():
         exchange(here, kept)
-    if kept.is_symlink():
-        kept.unlink()
+    else:
+        aside = _aside(here)
+        os.link(kept, aside)
+        aside.replace(here)
+    kept.unlink()
 
 
 def _change_places(here: Path, kept: Path) -> None:
@@ -135,7 +144,15 @@ def _target(here: Path, kept: Path) -> str:
 
 
 def _leads_to(here: Path, kept: Path) -> bool:
-    return here.is_symlink() and os.readlink(here) == _target(here, kept)  # noqa: PTH115 - compared as text
+    return _read_link(here) == _target(here, kept)
+
+
+def _read_link(path: Path) -> str | None:
+    """Where it leads, as text; None when it is no link, or no link any more."""
+    try:
+        return os.readlink(path)  # noqa: PTH115 - compared as text
+    except OSError:
+        return None
 
 
 def _aside(path: Path) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from toppcloud.errors import ToppcloudError
 COMPANIONS = ("-wal", "-shm", "-journal")
 _MAGIC = b"SQLite format 3\0"
 _BUSY_TIMEOUT_S = 10.0
+_POLL_S = 0.0005
 
 
 def is_sqlite(path: str | Path) -> bool:
@@ -36,21 +38,31 @@ def is_sqlite(path: str | Path) -> bool:
 @contextlib.contextmanager
 def hold_still(database: Path) -> Iterator[None]:
     """No transaction changes the database while the block runs. Raises ToppcloudError when one lasts over 10 s."""
-    connection = sqlite3.connect(database, timeout=_BUSY_TIMEOUT_S, isolation_level=None)
+    connection = sqlite3.connect(database, timeout=0, isolation_level=None)
     try:
-        try:
-            connection.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
-            raise ToppcloudError(
-                f"{database.name} is being written to without a pause.",
-                f"No moment without a transaction came within {_BUSY_TIMEOUT_S:.0f} s: {error}.",
-                "Try again in a moment; nothing was changed.",
-                reason="the database is busy",
-            ) from error
+        _begin(connection, database)
         yield
         connection.execute("ROLLBACK")
     finally:
         connection.close()
+
+
+def _begin(connection: sqlite3.Connection, database: Path) -> None:
+    """Asked for often, where SQLite itself would wait longer and longer and never meet a busy program's pauses."""
+    deadline = time.monotonic() + _BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("BEGIN EXCLUSIVE")
+            return
+        except sqlite3.OperationalError as error:
+            if time.monotonic() > deadline:
+                raise ToppcloudError(
+                    f"{database.name} is being written to without a pause.",
+                    f"No moment without a transaction came within {_BUSY_TIMEOUT_S:.0f} s: {error}.",
+                    "Try again in a moment; nothing was changed.",
+                    reason="the database is busy",
+                ) from error
+            time.sleep(_POLL_S)
 
 
 def link_companions(database: Path, target: Path) -> None:
