@@ -36,6 +36,9 @@ def serve_upload_pack(
     `protocol` is what the client's GIT_PROTOCOL says (`version=2`); dulwich speaks version 0 whatever it says.
     """
     band = SideBand(stdout, stderr)
+    if not repository.parent.exists():
+        band.line("There is no such app. Those that there are: toppcloud apps")
+        return REFUSED
     layout = RepositoryLayout(repository)
     with open_repository(repository) as repo:
         if git is None:

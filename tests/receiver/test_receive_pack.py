@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import re
+import time
 
 import pytest
 
@@ -100,8 +102,6 @@ def test_other_branch_is_refused_with_the_line_to_type(pusher):
 
 
 def test_large_push_of_another_branch_is_refused_in_words(pusher):
-    import random
-
     pusher.commit("Large", data=random.Random(1).randbytes(3_000_000))
     text = pusher.push("toppcloud", "main:feature", status=1)
     assert "(only main is deployed)" in text
@@ -236,6 +236,6 @@ def test_pusher_who_goes_away_is_noticed_and_leaves_nothing(pusher):
     git.kill()
     git.communicate()
     while not (root / "noticed").exists() or list((root / "blog" / "quarantine").iterdir()):
-        pass
+        time.sleep(0.01)
     assert pusher.references() == {}
     pusher.assert_clean()

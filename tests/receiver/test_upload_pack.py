@@ -18,6 +18,12 @@ def test_clone_of_an_app_that_nobody_pushed_to_is_empty(pusher):
     assert "You appear to have cloned an empty repository" in text
 
 
+def test_clone_of_what_is_no_app_makes_none(pusher):
+    text = pusher.git("clone", "ssh://node/nobody/blog", "copy", folder=pusher.folder, status=128)
+    assert "remote: There is no such app." in text
+    assert not (pusher.folder / "node" / "nobody").exists()
+
+
 @pytest.mark.parametrize("version", ["0", "2"])
 def test_clone_and_fetch_bring_branch_and_tags(pusher, version):
     second = pusher.commit("Second")
