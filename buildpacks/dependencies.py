@@ -41,7 +41,7 @@ class Dependencies:
 def read_dependencies(source: Path, detected: Detected) -> Dependencies:
     """What the project in `source` needs. Raises ToppcloudError quoting file and line."""
     pyproject = _read_optional(source / "pyproject.toml")
-    parsed = parse_pyproject(pyproject) if pyproject else None
+    parsed = None if pyproject is None else parse_pyproject(pyproject)
     requires_python = parsed.requires_python if parsed else None
     if detected.manager == "pip":
         requirements = read_requirements(source)

@@ -69,7 +69,7 @@ def read_requirements(source: Path, name: str = "requirements.txt") -> Requireme
             kind = option["name"].lstrip("-")[0] if option else ""
             if option and kind in "rc":
                 if "://" not in option["value"]:
-                    pending.append((_inside(path.parent, option["value"].strip(), origin), origin))
+                    pending.append((keep_inside(path.parent, option["value"].strip(), origin), origin))
                 continue
             names |= {normalise(named[0])} if (named := _NAME.match(line)) else set()
             found = _find_local(option["value"] if option else line, kind == "e", origin)
@@ -109,10 +109,10 @@ def _find_local(line: str, is_editable: bool, origin: str) -> LocalRequirement |
     value = re.sub(r"\[[^\]]*\]\Z", "", value.partition("#")[0])
     if value.startswith("/"):
         return None
-    return LocalRequirement(_inside(PurePosixPath("."), value, origin), is_editable)
+    return LocalRequirement(keep_inside(PurePosixPath("."), value, origin), is_editable)
 
 
-def _inside(folder: PurePosixPath, value: str, origin: str) -> PurePosixPath:
+def keep_inside(folder: PurePosixPath, value: str, origin: str) -> PurePosixPath:
     """`value` seen from `folder`, as a path from the project's top; refused when it leads outside."""
     parts: list[str] = []
     for part in (folder / value.strip("\"'")).parts:

@@ -12,7 +12,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from buildpacks.requirements_txt import LocalRequirement
+from buildpacks.requirements_txt import LocalRequirement, keep_inside
 from toppcloud.errors import ToppcloudError
 
 
@@ -32,7 +32,7 @@ def parse_uv_lock(text: str) -> UvLock:
         packages = value.get("package", [])
         sources = [package.get("source", {}) for package in packages]
         local = tuple(
-            LocalRequirement(PurePosixPath(source[kind]), kind == "editable")
+            LocalRequirement(keep_inside(PurePosixPath("."), source[kind], "uv.lock"), kind == "editable")
             for source in sources
             for kind in ("editable", "directory", "path")
             if kind in source

@@ -1,0 +1,168 @@
+import io
+import json
+import os
+import shutil
+import tarfile
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from buildpacks.interpreter_choice import ensure_interpreter
+from buildpacks.interpreters import Interpreter, choose_interpreter, find_interpreters
+from buildpacks.python_version import ANY_PYTHON, PythonRequest
+from toppcloud.console import Console
+from toppcloud.errors import ToppcloudError
+from toppcloud.layout import Layout
+from toppcloud.node import Node
+from toppcloud.settings import NodeSettings
+
+
+def make(version, is_managed=False):
+    return Interpreter(Path("/x"), version, "b", "cpython-3", is_managed)
+
+
+@pytest.mark.parametrize(
+    ("request_text", "chosen"),
+    [("3.12", "3.12.1"), ("3.12.7", "3.12.7"), ("", "3.13.0"), ("<3.12", "3.9.18"), ("3.10", None), ("3.12.2", None)],
+)
+def test_newest_minor_and_of_that_uvs_own(request_text, chosen):
+    usable = (make("3.9.18"), make("3.12.7"), make("3.12.1", is_managed=True), make("3.13.0"))
+    found = choose_interpreter(PythonRequest(request_text, "x"), usable)
+    assert (found.version if found else None) == chosen
+
+
+@pytest.fixture
+def node_here(folder, account, monkeypatch) -> Node:
+    """A node whose interpreters are only those that a test puts on PATH, beside the system's own."""
+    monkeypatch.setenv("PATH", str(folder / "bin"))
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.delenv("PYENV_ROOT", raising=False)
+    (folder / "bin").mkdir()
+    (folder / "cache").mkdir()
+    return Node(Layout(folder), NodeSettings(), account)
+
+
+def put_python(path: Path, version: str) -> Path:
+    """A program that answers the probe as that Python would, and counts how often it was asked."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    facts = {
+        "version": version,
+        "build": version,
+        "soabi": "x",
+        "implementation": "cpython",
+        "cache_tag": "cpython-399",
+    }
+    answer = json.dumps({**facts, "is_base": True, "is_final": True})
+    path.write_text(f"#!/bin/sh\necho x >> {path.parent.parent}/asked\necho '{answer}'\n")
+    path.chmod(0o755)
+    (path.parent.parent / "asked").touch()
+    (path.parent.parent / "asked").chmod(0o666)
+    return path
+
+
+def versions(node):
+    return [i.version for i in find_interpreters(node).usable if i.version.startswith("3.99")]
+
+
+def test_pythons_of_path_pyenv_and_root_are_found(node_here, folder):
+    put_python(folder / "bin/python3.99", "3.99.0")
+    put_python(folder / ".pyenv/versions/3.99.1/bin/python3.99", "3.99.1")
+    put_python(node_here.layout.pythons / "cpython-3.99.2-linux/bin/python3.99", "3.99.2")
+    put_python(folder / ".pyenv/shims/python3.99", "3.99.3")
+    put_python(folder / "bin/python3-config", "3.99.4")
+    assert sorted(versions(node_here)) == ["3.99.0", "3.99.1", "3.99.2"]
+
+
+def test_each_is_asked_once(node_here, folder):
+    put_python(folder / "bin/python3.99", "3.99.0")
+    for _ in range(3):
+        assert versions(node_here) == ["3.99.0"]
+    assert (folder / "asked").read_text() == "x\n"
+    put_python(folder / "bin/python3.99", "3.99.10")
+    assert versions(node_here) == ["3.99.10"]
+
+
+def test_one_that_cannot_be_run_counts_as_absent(node_here, folder):
+    put_python(folder / "bin/python3.99", "3.99.0").write_text("#!/gone/sh\n")
+    (folder / "bin/python3.98").write_text("not executable")
+    (folder / "bin/python3.97").symlink_to("/gone")
+    assert versions(node_here) == []
+
+
+def test_one_behind_a_closed_folder_is_named_with_the_cure(node_here, folder, account):
+    if account.is_self:
+        pytest.skip("only root runs pushed code as somebody else")
+    put_python(folder / ".pyenv/versions/3.99.1/bin/python3.99", "3.99.1")
+    (folder / ".pyenv").chmod(0o700)
+    with pytest.raises(ToppcloudError) as refused:
+        ensure_interpreter(node_here, PythonRequest("3.99", ".python-version"), Console(print))
+    message = "\n".join(refused.value.lines())
+    assert f"may not enter {folder}/.pyenv" in message
+    assert "PYENV_ROOT=/opt/pyenv pyenv install 3.99.1" in message
+    assert f"chmod o+x {folder}/.pyenv" in message
+
+
+def test_version_that_nobody_has_is_refused_with_those_there_are(node_here):
+    with pytest.raises(ToppcloudError) as refused:
+        ensure_interpreter(node_here, PythonRequest("3.99", ".python-version"), Console(print))
+    assert refused.value.what == "There is no Python 3.99 (.python-version) to be had."
+    assert choose_interpreter(ANY_PYTHON, find_interpreters(node_here).usable).version in refused.value.why
+    assert "uv can fetch the newest of" in refused.value.why
+    assert refused.value.reason == "no such Python"
+
+
+def serve_downloads(folder: Path, monkeypatch, archive: bytes, digest: str) -> None:
+    """Let uv know one Python: ours, in a file."""
+    (folder / "python.tar.gz").write_bytes(archive)
+    entry = {
+        "name": "cpython",
+        "arch": {"family": os.uname().machine, "variant": None},
+        "os": "linux",
+        "libc": "gnu",
+        "major": 3,
+        "minor": 14,
+        "patch": 77,
+        "prerelease": "",
+        "url": (folder / "python.tar.gz").as_uri(),
+        "sha256": digest,
+        "variant": None,
+        "build": None,
+    }
+    (folder / "downloads.json").write_text(json.dumps({f"cpython-3.14.77-linux-{os.uname().machine}-gnu": entry}))
+    monkeypatch.setenv("UV_PYTHON_DOWNLOADS_JSON_URL", str(folder / "downloads.json"))
+
+
+def pack_python(folder: Path) -> bytes:
+    put_python(folder / "python/bin/python3.14", "3.14.77")
+    shutil.copy(folder / "python/bin/python3.14", folder / "python/bin/python3")
+    (folder / "python/lib/python3.14").mkdir(parents=True)
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        archive.add(folder / "python", "python")
+    return buffer.getvalue()
+
+
+@pytest.mark.node
+def test_missing_python_is_fetched_by_uv_and_then_preferred(node_here, folder, monkeypatch):
+    archive = pack_python(folder)
+    serve_downloads(folder, monkeypatch, archive, sha256(archive).hexdigest())
+    lines = []
+    found = ensure_interpreter(node_here, PythonRequest("3.14", ".python-version"), Console(lines.append))
+    assert (found.version, found.is_managed) == ("3.14.77", True)
+    assert "Python 3.14 fetched by uv" in lines[0]
+
+
+@pytest.mark.node
+def test_fetch_that_fails_leaves_nothing_behind(node_here, folder, monkeypatch):
+    serve_downloads(folder, monkeypatch, pack_python(folder), "0" * 64)
+    with pytest.raises(ToppcloudError) as refused:
+        ensure_interpreter(node_here, PythonRequest("3.14", ".python-version"), Console(print))
+    assert "could not be fetched" in refused.value.what
+    assert refused.value.output
+    assert [name for name in os.listdir(node_here.layout.pythons) if not name.startswith(".")] == []
+
+
+def test_interpreter_is_told_from_another_build_of_its_version():
+    assert make("3.12.1") != replace(make("3.12.1"), build="c")
