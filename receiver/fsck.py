@@ -47,11 +47,6 @@ def read_links(kind: int, raw: bytes) -> list[bytes]:
     return []
 
 
-def read_parents(raw: bytes) -> list[bytes]:
-    """The parents (20 bytes each) of a sound commit."""
-    return read_links(COMMIT, raw)[1:]
-
-
 def _find_tree_fault(raw: bytes) -> str | None:
     entries: list[tuple[bytes, bytes, bytes]] = _ENTRY.findall(raw)
     if sum(len(mode) + len(name) + 22 for mode, name, _ in entries) != len(raw):
