@@ -31,6 +31,7 @@ from deploy.release import (
     write_environment,
     write_release,
 )
+from deploy.services.postgres_advice import advise_on_output
 from deploy.settle import settle
 from deploy.start import WEB, Process, Start, program_name, render_start
 from deploy.supervisor import Supervisor
@@ -119,6 +120,7 @@ def cut_over(node: Node, app: AppLayout, change: Change, hooks: Hooks, console: 
                 answer = start_web(node, app, release, slug, start, console, checks=change.checks)
                 hooks.before_activate()
         except BaseException as error:
+            _advise(app, error, console)
             undo(node, app, layout, error, console)
             unkeep_paths(node, app, newly_kept)
             raise
@@ -355,6 +357,12 @@ def _refuse_leaving(node: Node, app: AppLayout, live: Release | None, change: Ch
     )
     if warning:
         console.warning(warning)
+
+
+def _advise(app: AppLayout, error: BaseException, console: Console) -> None:
+    """Add to a refusal what the app's own lines tell of its services."""
+    if isinstance(error, ToppcloudError) and (advice := advise_on_output(app, [*console.transcript, *error.output])):
+        error.cure = f"{error.cure}\n{advice}".strip()
 
 
 def _require_slug(app: AppLayout, slug_id: str) -> Slug:

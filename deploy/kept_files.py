@@ -17,11 +17,13 @@ from deploy.app_settings import AppSettings, edit_app_settings, read_app_setting
 from deploy.kept_links import link_all, move_all, move_back, move_behind_link
 from deploy.kept_path import parse_kept_path, refuse_overlap
 from deploy.release import read_live_release
+from deploy.sqlite_file import COMPANIONS
+from deploy.written_files import find_written
 from toppcloud.account import Account
 from toppcloud.acting import act_as
 from toppcloud.durations import now_utc
 from toppcloud.errors import ToppcloudError
-from toppcloud.files import size_of_tree
+from toppcloud.files import remove_tree, size_of_tree
 from toppcloud.layout import AppLayout, Layout
 from toppcloud.node import Node
 
@@ -37,10 +39,11 @@ class KeptFile:
     """None when nothing has been written there yet."""
 
 
-def keep_paths(node: Node, app: AppLayout, paths: Iterable[str]) -> list[str]:
+def keep_paths(node: Node, app: AppLayout, paths: Iterable[str], *, missing_too: bool = False) -> list[str]:
     """Keep `paths` from now on, the live release included; returns those that were not kept before.
 
-    The caller holds the release lock. Raises ToppcloudError, and then nothing has changed.
+    With `missing_too` the live release also gets links for what it has not written yet. The caller holds the release
+    lock. Raises ToppcloudError, and then nothing has changed.
     """
     kept = read_app_settings(app).kept_files
     new = [path for path in dict.fromkeys(parse_kept_path(path) for path in paths) if path not in kept]
@@ -55,8 +58,10 @@ def keep_paths(node: Node, app: AppLayout, paths: Iterable[str]) -> list[str]:
     )  # first: see gather_kept
     number = app.live_number()
     if number is not None:
+        source = app.release(number).source
+        there = [path for path in new if missing_too or os.path.lexists(source / path)]
         try:
-            act_as(node.account, functools.partial(move_all, app.release(number).source, app.files, new))
+            act_as(node.account, functools.partial(move_all, source, app.files, there))
         except BaseException:
             unkeep_paths(node, app, new)
             raise
@@ -64,12 +69,15 @@ def keep_paths(node: Node, app: AppLayout, paths: Iterable[str]) -> list[str]:
 
 
 def unkeep_paths(node: Node, app: AppLayout, paths: Sequence[str]) -> None:
-    """Undo `keep_paths`: what they name belongs to the live release alone again. The caller holds the release lock."""
+    """Undo `keep_paths`: the live release has its own again, and what a refused release brought is gone.
+
+    The caller holds the release lock.
+    """
     number = app.live_number()
-    if number is not None:
-        source = app.release(number).source
-        for path in paths:
-            act_as(node.account, functools.partial(move_back, source, app.files, path))
+    for path in paths:
+        if number is not None:
+            act_as(node.account, functools.partial(move_back, app.release(number).source, app.files, path))
+        act_as(node.account, functools.partial(remove_tree, app.files / path))
     edit_app_settings(app, lambda settings: _with_kept(settings, [p for p in settings.kept_files if p not in paths]))
 
 
@@ -113,13 +121,32 @@ def list_kept(app: AppLayout) -> list[KeptFile]:
 
 
 def save_files(layout: Layout, app: AppLayout) -> list[Path]:
-    """For an app that is being destroyed: its files/ moves into kept/. Nothing kept, nothing moved."""
-    if not app.files.is_dir() or not any(app.files.iterdir()):
+    """For an app that no longer runs and is being destroyed: files/, and databases that the live release wrote beside
+    its code, move into one folder in kept/. Nothing to move, no folder."""
+    databases = _list_written_databases(app)
+    has_files = app.files.is_dir() and any(app.files.iterdir())
+    if not databases and not has_files:
         return []
     layout.kept.mkdir(mode=0o700, exist_ok=True)
     target = layout.kept_from(app.name, f"{now_utc():%Y%m%dT%H%M%SZ}", "files")
-    app.files.rename(target)
+    if has_files:
+        app.files.rename(target)
+    for source, path in databases:
+        for suffix in ("", *COMPANIONS):
+            if (place := source / f"{path}{suffix}").exists():
+                (target / path).parent.mkdir(parents=True, exist_ok=True)
+                place.rename(target / f"{path}{suffix}")
     return [target]
+
+
+def _list_written_databases(app: AppLayout) -> list[tuple[Path, str]]:
+    release = read_live_release(app)
+    if release is None:
+        return []
+    layout = app.release(release.version)
+    kept = read_app_settings(app).kept_files
+    written = find_written(layout, app.slug(release.slug), kept)
+    return [(layout.source, file.path) for file in written if file.is_database]
 
 
 def _is_replaced(path: Path) -> bool:

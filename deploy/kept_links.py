@@ -28,7 +28,10 @@ def link_new(source: Path, files: Path, path: str) -> None:
     if _leads_to(here, kept):
         return
     if os.path.lexists(here):
-        if os.path.lexists(kept):
+        if _is_empty_folder(kept) and here.is_dir():
+            exchange(here, kept)  # kept before there was anything: what the slug brings is the first content
+            here.rmdir()
+        elif os.path.lexists(kept):
             remove_tree(here)
         else:
             here.rename(kept)
@@ -136,6 +139,10 @@ def _replace_tree(here: Path, kept: Path) -> None:
     older.symlink_to(_target(here, kept))
     exchange(kept, older)
     exchange(here, kept)
+
+
+def _is_empty_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink() and not any(path.iterdir())
 
 
 def _target(here: Path, kept: Path) -> str:

@@ -74,7 +74,7 @@ def start_embedded(node: Node) -> DatabaseAddress:
         supervisor.add(layout.program)
         supervisor.start(PROGRAM)
         superuser = read_superuser(node.layout)
-        _wait_until_ready(superuser)
+        wait_until_ready(superuser)
         if is_new:
             _close_to_apps(superuser)
     return superuser
@@ -164,7 +164,8 @@ def _initialise(layout: PostgresLayout, programs: PostgresPrograms, account: Acc
     sync_folder(layout.folder)
 
 
-def _wait_until_ready(superuser: DatabaseAddress) -> None:
+def wait_until_ready(superuser: DatabaseAddress) -> None:
+    """Return once the server lets us in. Raises ToppcloudError after 30 s."""
     deadline = time.monotonic() + _START_TIMEOUT_S
     while True:
         try:

@@ -100,7 +100,7 @@ class PostgresService:
         return {
             "server": f"the node's own, {where}",
             "database": address.database,
-            "limits": "no TLS, no extensions but plpgsql and vector; for others: postgres_url in node.toml",
+            "limits": "no TLS and no contrib extensions; a server that has them: postgres_url in node.toml",
         }
 
     def dump(self, node: Node, app: AppLayout, binding: Binding) -> Path | None:

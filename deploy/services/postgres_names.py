@@ -56,7 +56,7 @@ def render_url(address: DatabaseAddress, scheme: str) -> str:
     """`postgresql://blog_3fa9:secret@127.0.0.1:23456/blog_3fa9`; a socket folder as host is percent-encoded."""
     host = f"[{address.host}]" if ":" in address.host else quote(address.host, safe="")
     login = f"{quote(address.user, safe='')}:{quote(address.password, safe='')}"
-    query = f"?{urlencode(address.options)}" if address.options else ""
+    query = f"?{urlencode(address.options, quote_via=quote)}" if address.options else ""
     return f"{scheme}://{login}@{host}:{address.port}/{quote(address.database, safe='')}{query}"
 
 

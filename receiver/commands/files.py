@@ -42,7 +42,7 @@ def keep(session: Session, *, app: str, paths: tuple[str, ...]) -> None:
     """Keep paths from now on; then a new start, so that every process opens them where they are now."""
     layout = session.app(app)
     with lock_release(layout, by=session.person, doing=f"keeping {' '.join(paths)}", console=session.console):
-        new = keep_paths(session.node, layout, paths)
+        new = keep_paths(session.node, layout, paths, missing_too=True)
     if not new:
         session.write(f"Kept already: {', '.join(paths)}")
         return

@@ -15,6 +15,8 @@ import pytest
 
 from deploy.app_settings import read_app_settings
 from deploy.kept_files import gather_kept, gather_late, keep_paths, link_kept, list_kept, save_files, unkeep_paths
+from deploy.release import Release, write_release
+from deploy.sqlite_file import is_sqlite
 from deploy.written_files import find_written
 from toppcloud import exchange as exchange_module
 from toppcloud.account import Account, find_account, this_account
@@ -203,7 +205,7 @@ def test_last_write_of_a_drained_release_wins_only_when_it_is_the_later_one(node
 
 
 def test_kept_paths_are_in_every_release_and_the_slug_gives_the_first_content(node: Node, app: AppLayout) -> None:
-    keep_paths(node, app, ["./media/", "new/deep/state.db", "cache-dir"])
+    keep_paths(node, app, ["./media/", "new/deep/state.db", "cache-dir"], missing_too=True)
     assert read_app_settings(app).kept_files == ("media", "new/deep/state.db", "cache-dir")
     (app.release(1).source / "media/upload.jpg").write_text("uploaded")
     source = make_release(node, app, 2)
@@ -224,6 +226,29 @@ def test_first_release_of_an_app_starts_with_what_its_slug_brings(node: Node) ->
     assert (app.files / "media/default.jpg").read_text() == "default"
     sqlite3.connect(source / "db.sqlite3").execute("CREATE TABLE x (y)").connection.close()
     assert (app.files / "db.sqlite3").exists()
+
+
+def test_path_that_only_the_next_version_brings_starts_with_its_content(node: Node, app: AppLayout) -> None:
+    for when_kept in (False, True):
+        name = f"seeds-{when_kept}"
+        keep_paths(node, app, [name], missing_too=when_kept)
+        source = make_release(node, app, 2 + when_kept)
+        (source / name).mkdir()
+        (source / name / "first.txt").write_text("first")
+        node.account.own_tree(source)
+        link_kept(app, source, [name], node.account)
+        assert (source / name).is_symlink() and (app.files / name / "first.txt").read_text() == "first"
+
+
+def test_unkeep_after_a_refused_release_leaves_nothing_of_it(node: Node, app: AppLayout) -> None:
+    keep_paths(node, app, ["seeds"])
+    source = make_release(node, app, 2)
+    (source / "seeds").mkdir()
+    node.account.own_tree(source)
+    link_kept(app, source, ["seeds"], node.account)
+    unkeep_paths(node, app, ["seeds"])
+    assert list(app.files.iterdir()) == []
+    assert not os.path.lexists(app.release(1).source / "seeds")
 
 
 def test_crash_after_the_settings_were_written_is_made_good_at_the_next_change(node: Node, app: AppLayout) -> None:
@@ -266,7 +291,7 @@ def test_link_of_the_app_is_not_followed_out_of_its_folder(node: Node, app: AppL
     (source / "outside").symlink_to(tmp_path)
     for path in ("outside", "outside/file.txt"):
         with pytest.raises(ToppcloudError):
-            keep_paths(node, app, ["config.json", path])
+            keep_paths(node, app, ["config.json", path], missing_too=True)
         assert read_app_settings(app).kept_files == ()
         assert not (source / "config.json").is_symlink()
     assert list(tmp_path.iterdir()) == []
@@ -288,11 +313,16 @@ def test_busy_database_refuses_with_nothing_changed(
 
 
 def test_listing_has_sizes_and_destroying_saves_the_files(node: Node, app: AppLayout) -> None:
-    keep_paths(node, app, ["media", "later.db"])
+    keep_paths(node, app, ["media", "later.db"], missing_too=True)
     media, later = list_kept(app)
     assert media.is_folder and media.size_bytes > 0 and media.written_at
     assert (later.size_bytes, later.written_at, later.is_folder) == (0, None, False)
+    slug = app.slug("s1")
+    slug.source.mkdir(parents=True)
+    write_release(app.release(1), Release(1, "push", "", "", "s1", "ana", "", {}, None))
+    sqlite3.connect(app.release(1).source / "left.db").execute("CREATE TABLE x (y)").connection.close()
     (saved,) = save_files(node.layout, app)
+    assert is_sqlite(saved / "left.db")
     assert (saved / "media/default.jpg").read_text() == "default" and saved.parent == node.layout.kept
     assert save_files(node.layout, app) == []
 

@@ -5,7 +5,6 @@ import gzip
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from deploy.provisioning import (
     take_back,
 )
 from deploy.release import ReleaseEnvironment, write_environment
-from deploy.services.embedded_postgres import read_superuser, start_embedded
+from deploy.services.embedded_postgres import read_superuser, start_embedded, wait_until_ready
 from deploy.services.postgres import PostgresService, find_client, locate_database
 from deploy.services.postgres_database import open_cursor
 from deploy.services.service import Binding, BindingState
@@ -213,14 +212,11 @@ def test_server_left_over_by_an_earlier_supervisord_gives_way_to_the_new_one(
     variables = service_variables(postgres_node, app)
     supervisor = Supervisor(postgres_node.layout)
     supervisor.stop("postgres")
-    pid_file = postgres_node.layout.postgres.data / "postmaster.pid"
     command = postgres_node.layout.postgres.program.read_text().split("command=")[1].split("\n")[0].replace("%%", "%")
     orphan = subprocess.Popen(
         ["/bin/sh", "-c", f"exec {command}"], cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    deadline = time.monotonic() + 10
-    while not pid_file.exists() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until_ready(read_superuser(postgres_node.layout))
     supervisor.start("postgres")
     assert orphan.wait(20) == 0
     provision(postgres_node, app, POSTGRES, console)
