@@ -9,6 +9,7 @@ import codecs
 import contextlib
 import io
 import os
+import resource
 import selectors
 import shutil
 import signal
@@ -96,6 +97,7 @@ def run(
             start_new_session=True,
             **(account.popen_arguments() if account else {}),
         )
+        _lift_memory_limit(child.pid)
     except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
         raise ToppcloudError(
             f"{words[0]} cannot be run.", f"{error.strerror}: {error.filename}", reason="program missing"
@@ -277,6 +279,14 @@ def end_group(pid: int, *, is_ended: Callable[[], bool], kill_after_s: float = K
         time.sleep(0.02)
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
+
+
+def _lift_memory_limit(pid: int) -> None:
+    """A session's own memory limit is a soft one; what it runs for an app may have what the node may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if soft != hard:
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # it has ended already
+            resource.prlimit(pid, resource.RLIMIT_AS, (hard, hard))
 
 
 def _as_file(data: bytes) -> IO[bytes]:
