@@ -58,6 +58,7 @@ class Builder:
     app: AppLayout
     previous: Slug | None = None
     lines: list[str] = field(default_factory=list)
+    cancelled_by: str | None = None
 
     def push(self, files: Mapping[str | bytes, object], environment: Mapping[str, str] | None = None) -> Slug:
         """Export, build and seal. What the pusher sees is in `lines`."""
@@ -69,14 +70,14 @@ class Builder:
         try:
             export_tree(repository.store, repository.tree(files), layout.source, self.node.account)
             request = BuildRequest(
-                self.node,
-                self.app,
-                layout,
-                "a41c9e2f" * 5,
-                "Add search",
-                environment or {},
-                self.previous,
-                lambda: None,
+                node=self.node,
+                app=self.app,
+                slug=layout,
+                commit="a41c9e2f" * 5,
+                subject="Add search",
+                environment=environment or {},
+                previous=self.previous,
+                is_cancelled=lambda: self.cancelled_by,
             )
             slug = build(request, console)
             seal(layout, slug, self.app.slug(self.previous.id) if self.previous else None)

@@ -137,7 +137,12 @@ def serve_downloads(folder: Path, monkeypatch, archive: bytes, digest: str) -> N
 def pack_python(folder: Path) -> bytes:
     put_python(folder / "python/bin/python3.14", "3.14.77")
     shutil.copy(folder / "python/bin/python3.14", folder / "python/bin/python3")
-    (folder / "python/lib/python3.14").mkdir(parents=True)
+    library = folder / "python/lib/python3.14"
+    library.mkdir(parents=True)
+    name = f"_sysconfigdata__linux_{os.uname().machine}-linux-gnu.py"
+    (library / name).write_text(
+        "# system configuration generated and used by the sysconfig module\nbuild_time_vars = {}\n"
+    )
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         archive.add(folder / "python", "python")
