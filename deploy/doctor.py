@@ -111,7 +111,7 @@ def check_folders(node: Node) -> Iterator[Finding]:
     for folder in (node.layout.apps, node.layout.pythons):
         closed = None if node.account.is_self or not folder.is_dir() else node.account.find_closed(folder)
         if closed:
-            yield Finding(FAIL, f"{closed} is closed to the account {node.account.name}", f"chmod o+rx {closed}")
+            yield Finding(FAIL, f"{closed} is closed to the account {node.account.name}", f"chmod o+x {closed}")
 
 
 def check_secrets(layout: Layout) -> Iterator[Finding]:

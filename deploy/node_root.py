@@ -90,5 +90,5 @@ def check_reachable(layout: Layout, accounts: tuple[Account, ...]) -> None:
             raise ToppcloudError(
                 f"The account '{account.name}' cannot reach the node's folder.",
                 f"{closed} is closed to it, and apps run as that account.",
-                f"Open it: chmod o+rx {closed}\nor choose another: toppcloud node start --root /srv/toppcloud",
+                f"Open it: chmod o+x {closed}\nor choose another: toppcloud node start --root /srv/toppcloud",
             )

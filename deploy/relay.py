@@ -24,6 +24,7 @@ _MOST_BUFFERED = 256 * 1024
 _CONNECT_PAUSE_S = 0.05
 _CONNECT_TIMEOUT_S = 30.0
 _ACCEPT_AT_ONCE = 64
+_LINGER_S = 5.0
 _RETRIED = (errno.ECONNREFUSED, errno.ENOENT, errno.EAGAIN)
 
 Connect = Callable[[], socket.socket]
@@ -35,6 +36,7 @@ class Side:
     """One end of a relayed connection, and the bytes that wait to go out through it."""
 
     socket: socket.socket
+    is_client: bool
     outgoing: bytearray = field(default_factory=bytearray)
     has_ended: bool = False
     """It will send no more."""
@@ -42,6 +44,7 @@ class Side:
     """We told it that no more comes."""
     peer: Side | None = None
     mask: int = 0
+    used_at: float = 0.0
 
 
 @dataclass(eq=False)
@@ -60,6 +63,7 @@ class Forwarder:
         self._connect = connect
         self._patience_s = patience_s
         self._waiting: list[Waiting] = []
+        self._lingering: set[Side] = set()
         self._open = 0
 
     @property
@@ -75,6 +79,8 @@ class Forwarder:
         """Wait for something to happen and do what is due; returns the ready keys that are not connections."""
         if self._waiting:
             timeout_s = min(_CONNECT_PAUSE_S, timeout_s or _CONNECT_PAUSE_S)
+        elif self._lingering:
+            timeout_s = min(_LINGER_S, timeout_s or _LINGER_S)
         others = []
         for key, mask in self.selector.select(timeout_s):
             if isinstance(key.data, Side):
@@ -84,7 +90,16 @@ class Forwarder:
         waiting, self._waiting = self._waiting, []
         for one in waiting:
             self._open_pair(one)
+        self._end_lingering()
         return others
+
+    def _end_lingering(self) -> None:
+        """Close what a client keeps open although the program has said its last."""
+        now = time.monotonic()
+        for side in [side for side in self._lingering if side.used_at + _LINGER_S < now]:
+            if side.peer:
+                self._close(side, side.peer)
+            self._lingering.discard(side)
 
     def _open_pair(self, waiting: Waiting) -> None:
         try:
@@ -96,7 +111,7 @@ class Forwarder:
                 waiting.client.close()
             return
         program.setblocking(False)
-        client_side, program_side = Side(waiting.client), Side(program)
+        client_side, program_side = Side(waiting.client, True), Side(program, False)
         client_side.peer, program_side.peer = program_side, client_side
         self._open += 1
         self._watch(client_side)
@@ -106,6 +121,8 @@ class Forwarder:
         peer = side.peer
         if peer is None:
             return  # closed earlier in this turn
+        if self._lingering:
+            side.used_at = peer.used_at = time.monotonic()
         try:
             if mask & selectors.EVENT_WRITE:
                 self._send(side)
@@ -119,6 +136,10 @@ class Forwarder:
             return
         self._watch(side)
         self._watch(peer)
+        for one in (side, peer):
+            if one.is_client and one.is_shut and one not in self._lingering:
+                one.used_at = time.monotonic()
+                self._lingering.add(one)
 
     def _receive(self, side: Side, peer: Side) -> None:
         try:
@@ -162,6 +183,7 @@ class Forwarder:
                 self.selector.unregister(side.socket)
             side.socket.close()
             side.peer = None
+            self._lingering.discard(side)
 
 
 def accept_some(listener: socket.socket) -> list[socket.socket]:

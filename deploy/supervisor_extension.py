@@ -121,7 +121,8 @@ class Program(Subprocess):  # type: ignore[misc] # supervisor has no types
         super().finish(pid, status)
         self.status = os.waitstatus_to_exitcode(status)
         now = time.time()
-        if not was_asked:
+        was_killed = self.status == -signal.SIGKILL and "." not in self.config.name
+        if not was_asked and not was_killed:  # what kills a program of the node itself is not its own fault
             self._quick_exits = 0 if now - self.laststart > LIVED_S else self._quick_exits + 1
             self._respawn_at = now + choose_delay_s(self._quick_exits)
         if _has_members(pid):

@@ -84,9 +84,10 @@ def examine_interpreters(node: Node) -> Iterator[Finding]:
         yield Finding(OK, f"Python {', '.join(versions)} for apps")
     else:
         yield Finding(FAIL, "apps have no Python", "apt-get install python3, or let a push fetch one: .python-version")
-    for closed in found.closed:
-        what = f"{closed.executable} cannot be used: {closed.closed} is closed to the account {node.account.name}"
-        yield Finding(WARN, what, f"chmod o+rx {closed.closed}, or leave it")
+    for folder in sorted({closed.closed for closed in found.closed}):
+        behind = [str(closed.version or closed.executable) for closed in found.closed if closed.closed == folder]
+        what = f"Python {', '.join(behind)} cannot be used: {folder} is closed to the account {node.account.name}"
+        yield Finding(WARN, what, f"chmod o+x {folder}, or leave it")
 
 
 def render_addresses(layout: Layout, settings: NodeSettings) -> list[str]:
