@@ -20,12 +20,13 @@ def prune_releases(node: Node, app: AppLayout, console: Console) -> None:
     live = app.live_number()
     served = [number for number in app.release_numbers() if app.release(number).went_live.exists()]
     kept = set(served[: node.settings.kept_releases])
+    oldest = min(kept) if len(served) > len(kept) else 0
     for number in served:
         if number != live:
             _drop_drained_source(node, app, app.release(number))
     for number in app.release_numbers():
         layout = app.release(number)
-        if number in kept or number == live or (kept and number > min(kept)):
+        if number == live or number > oldest or number in kept:
             continue
         if layout.source.exists():
             console.warning(
