@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from gunicorn.workers.sync import SyncWorker
 from jinja2 import UndefinedError
 from supervisor.options import UnhosedConfigParser
 
@@ -66,12 +67,17 @@ def test_gunicorn_conf_gives_an_address_where_the_socket_has_none(tmp_path: Path
     conf = tmp_path / "gunicorn.conf.py"
     conf.write_text(render_gunicorn_conf("blog.web", app_config=None, drain_s=30))
     seen: list[str] = []
-    worker = SimpleNamespace(wsgi=lambda environ, _start: seen.append(environ["REMOTE_ADDR"]))
-    runpy.run_path(str(conf))["post_worker_init"](worker)
+    worker = SyncWorker.__new__(SyncWorker)
+    worker.wsgi = lambda environ, _start: seen.append(environ["REMOTE_ADDR"])
+    post_worker_init = runpy.run_path(str(conf))["post_worker_init"]
+    post_worker_init(worker)
     worker.wsgi({"REMOTE_ADDR": "", "HTTP_X_FORWARDED_FOR": "10.0.0.9"}, None)
     worker.wsgi({"REMOTE_ADDR": ""}, None)
     worker.wsgi({"REMOTE_ADDR": "10.1.1.1", "HTTP_X_FORWARDED_FOR": "10.0.0.9"}, None)
     assert seen == ["10.0.0.9", "127.0.0.1", "10.1.1.1"]
+    asgi = SimpleNamespace(wsgi="an ASGI callable")
+    post_worker_init(asgi)
+    assert asgi.wsgi == "an ASGI callable"
 
 
 def test_a_template_with_a_name_that_nobody_gave_is_an_error() -> None:
