@@ -115,12 +115,12 @@ def _list_candidates(layout: Layout, variables: Mapping[str, str]) -> Iterator[P
     folders += [Path("/usr/local/bin"), Path("/usr/bin")]
     folders += [*_glob(pyenv, "versions/*/bin"), *_glob(home, ".local/share/uv/python/*/bin")]
     for folder in folders:
-        if folder.name == "shims" or (folder.parent / "pyvenv.cfg").exists():
+        if folder.name == "shims" or os.path.lexists(folder.parent / "pyvenv.cfg"):
             continue
         for name in sorted(filter(_NAME.match, _names(folder))):
-            path = Path(os.path.realpath(folder / name))
-            if path.is_file() and os.access(path, os.X_OK):
-                yield path
+            path = os.path.realpath(folder / name)
+            if os.path.isfile(path) and os.access(path, os.X_OK):  # noqa: PTH113 - False where we may not look
+                yield Path(path)
 
 
 def _glob(folder: Path, pattern: str) -> list[Path]:
