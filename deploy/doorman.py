@@ -33,7 +33,7 @@ from toppcloud.unix import listen_unix
 
 _LONGEST_REQUEST = 256 * 1024
 _REQUEST_TIMEOUT_S = 2.0
-_HOLDER_PAUSE_S = 0.05
+_HOLDER_PAUSE_S = 0.005
 _ROUTER_PAUSE_S = 1.0
 _log = logging.getLogger(__name__)
 
@@ -111,12 +111,15 @@ class Doorman:
             self._retiring.discard(key)
 
     def _open_router(self) -> None:
+        is_told = False
         while True:
             try:
                 self._sockets.open_router()
                 return
-            except (OSError, ToppcloudError):
-                _log.exception("the router's port cannot be had", extra={"address": self._node.settings.http})
+            except (OSError, ToppcloudError) as error:
+                if not is_told:
+                    _log.warning("the router's port %s cannot be had yet: %s", self._node.settings.http, error)
+                is_told = True
                 time.sleep(_ROUTER_PAUSE_S)
 
     def _find_holder(self, *, recover: bool) -> None:

@@ -37,6 +37,7 @@ _ORPHANS_S = 2.0
 _LARGEST_LOG_BYTES = 10 * 1024**2
 _PR_SET_CHILD_SUBREAPER = 36
 _PROGRAMS = ("run/programs/*.ini", "services/*/program.ini")
+_HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR2)
 _DEFAULT_OUTPUT = "log/programs.log"
 
 
@@ -111,10 +112,22 @@ class Program(Subprocess):  # type: ignore[misc] # supervisor has no types
 
     def spawn(self) -> int | None:
         self.spawns += 1
-        pid: int | None = super().spawn()
+        signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
+        try:
+            pid: int | None = super().spawn()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
         if pid:
             record_process(self.config.name, pid)
         return pid
+
+    def _spawn_as_child(self, filename: str, argv: list[str]) -> None:
+        """Before exec, supervisord's own handlers would swallow a stop that comes right after the start."""
+        for number in _HANDLED:
+            signal.signal(number, signal.SIG_DFL)
+        signal.set_wakeup_fd(-1)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
+        super()._spawn_as_child(filename, argv)
 
     def finish(self, pid: int, status: int) -> None:
         was_asked = self.killing

@@ -303,3 +303,9 @@ def tiny_node() -> Iterator[TinyNode]:
 @pytest.fixture
 def make_app() -> Callable[[TinyNode, str], TinyApp]:
     return TinyApp
+
+
+@pytest.fixture(scope="module")
+def make_module_app() -> Callable[[TinyNode, str], TinyApp]:
+    """As make_app, for fixtures that live as long as a module."""
+    return TinyApp

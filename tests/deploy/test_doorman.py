@@ -9,6 +9,7 @@ import threading
 
 import pytest
 
+from deploy.holder_client import HolderClient
 from deploy.process_record import read_start_time
 from deploy.start_key import StartKey
 from toppcloud.errors import ToppcloudError
@@ -55,6 +56,7 @@ def test_killed_web_process_after_killed_holder_and_doorman_serves_those_who_wai
     app.go_live(1)
     app.wait_until_up("v1.1")
     tiny_node.kill("holder")
+    until(lambda: "waiters/1/1" in _held(tiny_node))
     tiny_node.kill("doorman")
     until(lambda: _answers(tiny_node))
     kill_web(tiny_node, "waiters.web.1.v1.1")
@@ -191,6 +193,13 @@ def kill_web(tiny_node, program):
     os.kill(pid, signal.SIGKILL)
     while read_start_time(pid) is not None:
         pass
+
+
+def _held(tiny_node):
+    try:
+        return HolderClient(tiny_node.layout).names()
+    except OSError:
+        return {}
 
 
 def _answers(tiny_node) -> bool:

@@ -3,6 +3,7 @@
 It does not drain its accept queue, as gunicorn does not. GET /slow takes --slow seconds; /env answers the environment.
 """
 
+import contextlib
 import http.server
 import json
 import os
@@ -88,14 +89,11 @@ def serve(listener):
 
 def handle(connection):
     try:
-        Handler(connection, ("", 0), None)
-    except OSError:
-        pass
+        with contextlib.suppress(OSError):
+            Handler(connection, ("", 0), None)
     finally:
-        try:
+        with contextlib.suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
         connection.close()
 
 

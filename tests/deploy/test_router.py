@@ -1,0 +1,160 @@
+"""What the router makes of host names, headers, upgrades and apps that do not answer."""
+
+from __future__ import annotations
+
+import pytest
+
+from toppcloud.files import swap_symlink
+
+pytestmark = pytest.mark.node
+
+
+@pytest.fixture(scope="module")
+def blog(tiny_node, make_module_app):
+    """An app that is live."""
+    app = make_module_app(tiny_node, "blog")
+    gate = tiny_node.root / "cache" / "gate"
+    gate.mkdir(mode=0o755)
+    app.go_live(1, env={"GATE": str(gate)})
+    app.wait_until_up("v1.1")
+    return app
+
+
+@pytest.mark.parametrize(
+    "host", ["blog.localhost", "BLOG.LocalHost", "blog.localhost.", "blog.localhost:8080", "Blog.localhost.:80"]
+)
+def test_host_is_found_however_it_is_spelled(tiny_node, blog, host):
+    answer = tiny_node.get(host, "/headers")
+    assert answer.status == 200
+    assert answer.json["host"] == host
+
+
+def test_wildcard_route_serves_names_below_it(tiny_node, blog):
+    swap_symlink(tiny_node.layout.route("*.shop.example.com"), "../apps/blog")
+    assert tiny_node.get("any.shop.example.com").text == "v1.1"
+    assert tiny_node.get("ANY.Shop.example.com.").text == "v1.1"
+    assert tiny_node.get("shop.example.com").status == 404
+    assert tiny_node.get("two.levels.shop.example.com").status == 404
+
+
+def test_exact_route_beats_wildcard(tiny_node, blog, make_module_app):
+    other = make_module_app(tiny_node, "other")
+    other.go_live(7)
+    swap_symlink(tiny_node.layout.route("*.mixed.example.com"), "../apps/blog")
+    swap_symlink(tiny_node.layout.route("one.mixed.example.com"), "../apps/other")
+    assert tiny_node.get("one.mixed.example.com").text == "v7.1"
+    assert tiny_node.get("two.mixed.example.com").text == "v1.1"
+
+
+@pytest.mark.parametrize("host", ["nobody.localhost", "..", ".", "_.localhost", "apps", "run", "blog.localhost..x"])
+def test_unknown_host_gets_a_page_that_people_can_read(tiny_node, blog, host):
+    answer = tiny_node.get(host)
+    assert answer.status == 404
+    assert "no app at this address" in answer.text
+    assert answer.headers["Content-Type"].startswith("text/html")
+
+
+@pytest.mark.parametrize("host", ["../", "blog.localhost/current", "../apps/blog", ""])
+def test_host_with_a_slash_or_nothing_is_a_bad_request(tiny_node, blog, host):
+    assert tiny_node.get(host).status == 400
+
+
+def test_what_only_a_router_may_say_is_overwritten(tiny_node, blog):
+    forged = {
+        "X_Forwarded_For": "6.6.6.6",
+        "X_Forwarded_Proto": "https",
+        "X_Forwarded_Port": "443",
+        "X_Forwarded_Host": "evil.example.com",
+        "Forwarded": "for=6.6.6.6",
+        "X_Toppcloud_Route": "other.localhost",
+    }
+    seen = tiny_node.get("blog.localhost", "/headers", **forged).json
+    assert seen["x-forwarded-for"] == "127.0.0.1"
+    assert seen["x-forwarded-proto"] == "http"
+    assert seen["x-forwarded-port"] == str(tiny_node.http_port)
+    assert seen["x-forwarded-host"] == "blog.localhost"
+    assert not {"forwarded", "x-toppcloud-route"} & set(seen)
+
+
+def test_headers_that_gunicorn_would_believe_are_dropped(tiny_node, blog):
+    forged = b"SCRIPT_NAME: /x\r\nPath_Info: /y\r\n"
+    request = b"GET /headers HTTP/1.1\r\nHost: blog.localhost\r\n" + forged + b"Connection: close\r\n\r\n"
+    with tiny_node.connect() as connection:
+        connection.sendall(request)
+        text = connection.makefile("rb").read().lower()
+    assert b"200 ok" in text
+    assert b"script_name" not in text
+    assert b"path_info" not in text
+
+
+def test_upgrade_passes_both_ways(tiny_node, blog):
+    request = b"GET /upgrade HTTP/1.1\r\nHost: blog.localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    with tiny_node.connect() as connection:
+        connection.sendall(request)
+        stream = connection.makefile("rb")
+        assert b"101" in stream.readline()
+        while stream.readline() != b"\r\n":
+            pass
+        for word in (b"one", b"two"):
+            connection.sendall(word)
+            assert stream.read(len(word)) == word.upper()
+
+
+def test_stream_arrives_piece_by_piece(tiny_node, blog):
+    request = b"GET /stream HTTP/1.1\r\nHost: blog.localhost\r\nConnection: close\r\n\r\n"
+    with tiny_node.connect() as connection:
+        connection.sendall(request)
+        stream = connection.makefile("rb")
+        while b"first" not in stream.readline():
+            pass
+        (tiny_node.root / "cache" / "gate" / "open").touch()
+        assert b"last" in stream.read()
+
+
+def test_large_bodies_pass(tiny_node, blog):
+    body = b"x" * 3_000_000
+    assert len(tiny_node.get("blog.localhost", method="POST", body=body).text) == len(body) + len("v1.1:")
+
+
+def test_path_with_dots_reaches_the_app_as_it_is(tiny_node, blog):
+    assert tiny_node.get("blog.localhost", "/../../etc/passwd").text == "v1.1"
+
+
+def test_kept_connection_follows_the_live_release(tiny_node, blog, make_module_app, make_traffic):
+    app = make_module_app(tiny_node, "moves")
+    key = app.go_live(1)
+    app.wait_until_up("v1.1")
+    with make_traffic(tiny_node, app.host) as traffic:
+        after = app.go_live(2)
+        traffic.wait_for(30)
+        app.activate(key)
+        traffic.wait_for(30)
+        app.activate(after)
+    assert traffic.failures == []
+    assert tiny_node.get(app.host).text == "v2.1"
+
+
+def test_app_that_does_not_listen_gets_a_page_and_a_time_to_retry(tiny_node, blog, make_module_app):
+    app = make_module_app(tiny_node, "silent")
+    key = app.go_live(1)
+    key.layout(tiny_node.layout).socket.unlink()
+    answer = tiny_node.get(app.host)
+    assert answer.status in (502, 503)
+    assert "does not answer" in answer.text
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_post_to_a_worker_that_dies_is_not_sent_twice(tiny_node, blog, make_module_app, until):
+    app = make_module_app(tiny_node, "dies")
+    app.go_live(1)
+    app.wait_until_up("v1.1")
+    answer = tiny_node.get(app.host, "/die", method="POST", body=b"x")
+    assert answer.status == 502
+    until(lambda: tiny_node.supervisor.state("dies.web.1.v1.1").is_running)
+    assert tiny_node.supervisor.state("dies.web.1.v1.1").spawns == 2
+
+
+def test_killed_router_comes_back_on_the_same_socket(tiny_node, blog):
+    with tiny_node.connect():
+        tiny_node.kill("router")
+    assert tiny_node.get("blog.localhost").text == "v1.1"
