@@ -16,6 +16,7 @@ from deploy.first_person import Starter
 from deploy.host import StartOptions, start_node, stop_node
 from deploy.node_status import NodeStatus, read_status, render_uptime
 from receiver.session import render_table
+from toppcloud.build_variables import record_build_variables
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
 from toppcloud.layout import Layout
@@ -33,6 +34,7 @@ def start(root: str | None, ssh: str | None, http: str | None, admin_key: str | 
     console = Console(lambda line: print(line, file=sys.stderr, flush=True))
     is_new = start_node(folder, StartOptions(ssh, http), starter, console)
     layout = Layout(folder)
+    record_build_variables(layout, os.environ)
     status = read_status(layout)
     if not is_new:
         print(f"The node in {folder} runs already.")
