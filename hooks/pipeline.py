@@ -68,11 +68,12 @@ def deliver(node: Node, app: AppLayout, delivery: Delivery, console: Console) ->
     cancellation = Cancellation(delivery.is_gone)
     with cancellation.listening(), lock_build(app, delivery), refusing_full_disk():
         delivery.check_unmoved()
-        slug = make_slug(node, app, delivery, cancellation, console)
+        config = read_config(app)
+        slug = make_slug(node, app, delivery, config, cancellation, console)
         try:
             provision(node, app, slug.services, console)
             cancellation.raise_if_cancelled()
-            outcome = put_live(node, app, delivery, slug, cancellation, console)
+            outcome = put_live(node, app, delivery, slug, config, cancellation, console)
         except BaseException:
             remove_tree(app.slug(slug.id).folder)
             raise
@@ -102,7 +103,14 @@ def lock_build(app: AppLayout, delivery: Delivery) -> Iterator[None]:
         ) from busy
 
 
-def make_slug(node: Node, app: AppLayout, delivery: Delivery, cancellation: Cancellation, console: Console) -> Slug:
+def make_slug(
+    node: Node,
+    app: AppLayout,
+    delivery: Delivery,
+    config: dict[str, str],
+    cancellation: Cancellation,
+    console: Console,
+) -> Slug:
     """Export the tree, build in it, seal it. Nothing is left of it when one of these fails."""
     commit = delivery.store[delivery.commit.encode()]
     layout = app.slug(choose_slug_id(delivery.commit, now_utc()))
@@ -117,7 +125,7 @@ def make_slug(node: Node, app: AppLayout, delivery: Delivery, cancellation: Canc
             slug=layout,
             commit=delivery.commit,
             subject=read_subject(commit),
-            environment={**service_variables(node, app), **read_config(app)},
+            environment={**service_variables(node, app), **config},
             previous=previous,
             is_cancelled=cancellation.reason,
         )
@@ -145,10 +153,15 @@ def export(
 
 
 def put_live(
-    node: Node, app: AppLayout, delivery: Delivery, slug: Slug, cancellation: Cancellation, console: Console
+    node: Node,
+    app: AppLayout,
+    delivery: Delivery,
+    slug: Slug,
+    config_at_build: dict[str, str],
+    cancellation: Cancellation,
+    console: Console,
 ) -> Outcome:
     """The cutover, with the newest config: what was set while the build ran is part of it."""
-    config_at_build = read_config(app)
 
     def choose_config(config: dict[str, str]) -> dict[str, str]:
         changed = sorted(key for key in {*config, *config_at_build} if config.get(key) != config_at_build.get(key))

@@ -25,7 +25,7 @@ from pathlib import Path
 from receiver.command import Where
 from receiver.handover import FORWARDED_SIGNALS, receive_descriptors
 from receiver.table import COMMANDS
-from receiver.worker_process import run_worker
+from receiver.worker_process import run_repair, run_worker
 from toppcloud.layout import Layout
 from toppcloud.node import Node, open_node
 from toppcloud.unix import listen_unix
@@ -102,6 +102,13 @@ class Forker:
         self._selector.register(worker.pidfd, selectors.EVENT_READ, worker)
         self._selector.register(door, selectors.EVENT_READ, worker)
 
+    def _fork_repair(self) -> None:
+        """A worker was killed, perhaps in the middle of a change: another process finishes or undoes it."""
+        pid = os.fork()
+        if pid == 0:
+            run_repair(self._node)  # never returns
+        os.waitpid(pid, 0)  # it has forked the process that does the work, and ended
+
     def _reap(self, worker: Worker) -> None:
         _, status = os.waitpid(worker.pid, 0)
         del self._workers[worker.pid]
@@ -109,6 +116,8 @@ class Forker:
         os.close(worker.pidfd)
         code = os.waitstatus_to_exitcode(status)
         answer = {"status": code} if code >= 0 else {"signal": -code}
+        if code < 0 and self._stops_at is None:
+            self._fork_repair()
         if worker.door.fileno() >= 0:
             with contextlib.suppress(OSError):
                 worker.door.send(json.dumps(answer).encode() + b"\n")

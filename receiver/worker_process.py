@@ -12,6 +12,7 @@ import termios
 import traceback
 from typing import NoReturn
 
+from deploy.repair import repair_apps
 from receiver.handover import read_request
 from receiver.session import Session
 from receiver.worker import serve_session
@@ -42,6 +43,22 @@ def run_worker(node: Node, descriptors: list[int]) -> NoReturn:
         status = serve_session(session, request.command)
     except BaseException:
         os.write(_LOG_FD, traceback.format_exc().encode())
+    finally:
+        os._exit(status)
+
+
+def run_repair(node: Node) -> NoReturn:
+    """Repair all apps after a worker was killed, in a process that nobody waits for, and end it."""
+    status = 70
+    try:
+        if os.fork() == 0:
+            os.setsid()
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            repair_apps(node)
+        status = 0
+    except BaseException:
+        logging.getLogger(__name__).exception("repairing failed")
     finally:
         os._exit(status)
 
