@@ -212,6 +212,7 @@ def copy_source(node: Node, app: AppLayout, layout: ReleaseLayout, slug: Slug) -
         timeout_s=_COPY_TIMEOUT_S,
     )
     layout.source.chmod(0o755)
+    node.account.own_tree(layout.source)
     layout.tmp.mkdir(mode=0o700, exist_ok=True)
     node.account.own(layout.tmp)
 
