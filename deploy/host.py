@@ -125,7 +125,7 @@ def make_keys(layout: Layout, starter: Starter, console: Console) -> None:
 
 def start_supervisor(layout: Layout) -> None:
     """supervisord with the root as its current directory and a made environment."""
-    for path in layout.run.glob("*.sock"):
+    for path in (*layout.run.glob("*.sock"), *layout.output_pipe("any").parent.iterdir()):
         path.unlink(missing_ok=True)
     start_detached(
         [sys.executable, "-I", "-m", "supervisor.supervisord", "-c", layout.supervisor_conf],

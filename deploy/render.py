@@ -6,7 +6,7 @@ Source: supervisor's manual, "Program Section Values"; gunicorn's manual, "Setti
 
 from __future__ import annotations
 
-import shlex
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from toppcloud.errors import ToppcloudError
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - gunicorn's heartbeat files must not wait for a disk
+_SPECIAL = re.compile(r"[^\w@%+=:,./-]", re.ASCII)
 
 
 def quote_python(value: object) -> str:
@@ -29,11 +30,14 @@ def quote_comment(value: object) -> str:
 
 
 def quote_command(argv: Sequence[object]) -> str:
-    """argv as supervisord's `command=`: shell quoting, `%` doubled. It cannot hold line breaks or ` ;` comments."""
+    """argv as supervisord's `command=`: `%` doubled, a backslash before whatever means something to the shell.
+
+    Quotes would not do: ` ;` and ` #` begin a comment in an INI file even between them. Line breaks are refused.
+    """
     words = [str(word) for word in argv]
     if any("\n" in word or "\r" in word or "\0" in word for word in words):
         raise ToppcloudError("A path of this node holds a line break.", repr(words), "Move the node to another folder.")
-    return " ".join(shlex.quote(word).replace("%", "%%").replace(" ;", " '';") for word in words)
+    return " ".join(_SPECIAL.sub(r"\\\g<0>", word).replace("%", "%%") or "''" for word in words)
 
 
 def make_templates() -> Environment:

@@ -15,7 +15,22 @@ from supervisor.options import UnhosedConfigParser
 from deploy.render import quote_command, render_gunicorn_conf, render_program, render_template
 from toppcloud.errors import ToppcloudError
 
-HOSTILE = ["plain", "two words", "per%cent", "%(here)s", "semi ;colon", "quote'd", 'double"d', "$(id)", "a\\b", "# no"]
+HOSTILE = [
+    "plain",
+    "two words",
+    "per%cent",
+    "%(here)s",
+    "semi ;colon",
+    "quote'd",
+    'double"d',
+    "$(id)",
+    "a\\b",
+    "# no",
+    "two # words",
+    "a ;#b",
+    "",
+    "\u00e9",
+]
 
 
 def test_program_as_it_is_written() -> None:
