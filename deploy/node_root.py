@@ -8,7 +8,7 @@ from pathlib import Path
 from toppcloud.account import Account, find_account, this_account
 from toppcloud.errors import ToppcloudError
 from toppcloud.layout import Layout
-from toppcloud.program import run
+from toppcloud.program import ProgramFailed, run
 from toppcloud.settings import NodeSettings
 
 _CLOSED = 0o700
@@ -39,7 +39,11 @@ def _make_account(name: str, *, group: int | None = None) -> Account:
     if found is None:
         words = ["--gid", str(group)] if group is not None else ["--user-group"]
         options = ["--system", "--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin"]
-        run(["useradd", *options, *words, name], timeout_s=_USERADD_TIMEOUT_S)
+        try:
+            run(["useradd", *options, *words, name], timeout_s=_USERADD_TIMEOUT_S)
+        except ProgramFailed:
+            if find_account(name) is None:  # else another node's start has just made it
+                raise
         found = find_account(name)
     if found is None or found.uid == 0:
         raise ToppcloudError(
@@ -58,7 +62,7 @@ def make_root(layout: Layout, accounts: tuple[Account, ...]) -> None:
     is_new = not layout.root.is_dir()
     if is_new:
         mode = _OPEN if os.geteuid() == 0 else _CLOSED
-        layout.root.mkdir(mode=mode, parents=True)
+        layout.root.mkdir(mode=mode, parents=True, exist_ok=True)
         layout.root.chmod(mode)
     try:
         check_reachable(layout, accounts)

@@ -118,8 +118,8 @@ def ported(tiny_node, make_app, free_port, request):
     for process in ("web.1", "web.1.relay"):
         tiny_node.supervisor.add(layout.program(process))
     yield app, key, program, relay
-    for name in tiny_node.supervisor.states(f"{name}."):
-        tiny_node.supervisor.remove(name)
+    for known in tiny_node.supervisor.states(f"{name}."):
+        tiny_node.supervisor.remove(known)
 
 
 @pytest.mark.node

@@ -28,7 +28,6 @@ HOSTILE = [
     "# no",
     "two # words",
     "a ;#b",
-    "",
     "\u00e9",
 ]
 
