@@ -63,11 +63,15 @@ def tell(session: Session) -> None:
 
 
 def size(session: Session) -> None:
-    """The terminal's size, each time that it changes, three times at most."""
-    signal.signal(signal.SIGWINCH, lambda number, frame: session.write(" ".join(map(str, os.get_terminal_size(0)))))
+    """The terminal's size, each time that it changes, until the input ends."""
+
+    def say(*_: object) -> None:
+        size = os.get_terminal_size(0)
+        os.write(1, f"{size.columns} {size.lines}\n".encode())
+
+    signal.signal(signal.SIGWINCH, say)
     session.write("ready")
-    for _ in range(3):
-        signal.pause()
+    os.read(0, 1)
 
 
 def wait(session: Session, *, path: str) -> None:
