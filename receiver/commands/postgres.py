@@ -7,7 +7,7 @@ from pathlib import Path
 from deploy.provisioning import require_binding
 from deploy.services.postgres import find_client
 from receiver.session import Session
-from toppcloud.program import become
+from toppcloud.program import become, find_program
 
 _TERMINFO = "/etc/terminfo:/lib/terminfo:/usr/share/terminfo"
 
@@ -23,5 +23,7 @@ def psql(session: Session, *, app: str, command: str | None) -> None:
         words += ["--set", "ON_ERROR_STOP=1"]
     environment = {**address.libpq_environment(), "PSQL_HISTORY": "/dev/null", "PGAPPNAME": "toppcloud pg:psql"}
     if session.terminal is not None:
-        environment |= {"TERM": session.terminal.term, "TERMINFO_DIRS": _TERMINFO, "LESS": "-FRSX"}
+        environment |= {"TERM": session.terminal.term, "TERMINFO_DIRS": _TERMINFO}
+        if pager := find_program("less"):
+            environment |= {"PAGER": str(pager), "LESS": "-FRSX"}
     become(words, env=environment, cwd=Path("/"), account=session.node.account)
