@@ -162,7 +162,8 @@ class Channel(asyncssh.SSHServerSession[bytes]):
             self._forker = await _connect_forker(self._layout)
             environment = self._chan.get_environment()
             kept = {name: environment[name] for name in ENVIRONMENT if name in environment}
-            send_request(self._forker, Request(self._person, self._command, self._terminal, kept), streams)
+            request = Request(self._person, self._command, self._terminal, kept, _render_address(self._chan))
+            send_request(self._forker, request, streams)
         finally:
             for fd in streams:
                 os.close(fd)
@@ -197,6 +198,11 @@ class Channel(asyncssh.SSHServerSession[bytes]):
 _CRASHED = """Something is wrong in toppcloud itself ({crash_id}): the process of this session was ended ({how}).
 The node's log tells more under {crash_id}. Other sessions and all apps go on.
 """
+
+
+def _render_address(chan: asyncssh.SSHServerChannel[bytes]) -> str:
+    host, port, *_ = chan.get_extra_info("sockname")
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 async def _connect_forker(layout: Layout) -> socket.socket:

@@ -29,6 +29,8 @@ class Request:
     command: str | None
     terminal: Terminal | None = None
     environment: dict[str, str] = field(default_factory=dict)
+    address: str = ""
+    """Where the person reached the door: `127.0.0.1:2222`."""
 
 
 def send_request(connection: socket.socket, request: Request, streams: list[int]) -> None:

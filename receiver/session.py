@@ -52,13 +52,15 @@ class Session:
     terminal: Terminal | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     """What the client sent and the door let through: GIT_PROTOCOL at most."""
+    address: str = ""
+    """Where the person reached the front door: `127.0.0.1:2222`, `[::1]:2222`."""
     keeps_on: bool = False
     """Whether the work goes on when nobody reads what is written."""
 
     @property
     def host(self) -> str:
-        """Where the node's front door listens: `127.0.0.1:2222`."""
-        return self.node.settings.ssh
+        """The node's front door, as the person reaches it: `127.0.0.1:2222`."""
+        return self.address or self.node.settings.ssh
 
     @cached_property
     def console(self) -> Console:

@@ -41,7 +41,7 @@ def serve_session(session: Session, command_line: str | None) -> int:
     try:
         _listen_to_signals(heed=True)
         if command_line is None:
-            session.write(render_greeting(session.node, session.person))
+            session.write(render_greeting(session.node, session.person, session.host))
         else:
             _serve_words(session, split_words(command_line))
     except SessionExit as ending:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import logging
 import os
@@ -39,8 +40,11 @@ def run_worker(node: Node, descriptors: list[int]) -> NoReturn:
             os.fdopen(2, "wb", closefd=False),
             request.terminal,
             request.environment,
+            request.address,
         )
         status = serve_session(session, request.command)
+        with contextlib.suppress(OSError):
+            session.stdout.flush()
     except BaseException:
         os.write(_LOG_FD, traceback.format_exc().encode())
     finally:

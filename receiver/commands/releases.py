@@ -19,9 +19,12 @@ from toppcloud.errors import ToppcloudError
 from toppcloud.layout import AppLayout
 from toppcloud.names import parse_release_number
 
+_SHOWN_RELEASES = 15
 
-def list_releases(session: Session, *, app: str, number: int, as_json: bool) -> None:
-    entries = read_history(session.app(app))[:number]
+
+def list_releases(session: Session, *, app: str, number: int | None, as_json: bool) -> None:
+    shown = _SHOWN_RELEASES if number is None and not as_json else number
+    entries = read_history(session.app(app))[:shown]
     if as_json:
         session.print_json([entry.as_json() for entry in entries])
     elif not entries:
