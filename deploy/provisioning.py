@@ -25,10 +25,14 @@ from toppcloud.slug import ServiceDeclaration
 def provision(node: Node, app: AppLayout, declarations: Iterable[ServiceDeclaration], console: Console) -> None:
     """Have every declared and every bound service there, one step said for each. Quick when they are."""
     with lock_bindings(app):
-        finish_leaving(node, app, console)
+        try:
+            finish_leaving(node, app, console)
+        except ToppcloudError as error:  # no reason to refuse a push
+            console.warning(f"A service that was removed is still there: {error.what}\n{error.why}\n{error.cure}")
         for declaration in declarations:
             _declare(node, app, declaration, console)
-        for name, binding in read_bindings(app).items():
+        bindings = read_bindings(app).items()
+        for name, binding in [(n, b) for n, b in bindings if b.state is not BindingState.LEAVING]:
             began = console.clock()
             status = _attach(node, app, name, binding)
             seconds = console.clock() - began if binding.state is BindingState.MAKING else None

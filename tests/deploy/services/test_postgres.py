@@ -380,6 +380,17 @@ def test_service_that_is_leaving_gives_no_variables_and_goes_after_a_crash(
     assert "its data is in" in console.transcript[-1]
 
 
+def test_service_that_cannot_be_removed_yet_does_not_refuse_a_push(
+    postgres_node: Node, app: AppLayout, console: Console
+) -> None:
+    facts = {"server": "admin", "host": "gone.example.com", "port": "5432", "database": "d", "password": "p"}
+    write_binding(app, "postgres", Binding(BindingState.LEAVING, facts))
+    provision(postgres_node, app, POSTGRES, console)
+    assert "still there: The app's database lies on gone.example.com:5432." in console.transcript[0]
+    assert service_variables(postgres_node, app) == {}
+    app.bindings.unlink()
+
+
 def test_service_whose_removal_died_before_the_release_stays(
     postgres_node: Node, app: AppLayout, console: Console
 ) -> None:
