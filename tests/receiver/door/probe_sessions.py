@@ -92,7 +92,7 @@ def wait(session: Session, *, path: str) -> None:
 def late(session: Session) -> None:
     """A child that outlives the session and holds its streams."""
     if os.fork() == 0:
-        time.sleep(20)
+        time.sleep(5)
         os._exit(0)
     session.write("done")
 
