@@ -6,13 +6,14 @@ import logging
 import time
 
 from deploy.app_settings import read_app_settings
-from deploy.cutover import render, start_relay
+from deploy.cutover import render
 from deploy.doorman_client import DoormanClient
 from deploy.prune import prune_releases
 from deploy.release import mark_live, read_live_release, read_release
 from deploy.settle import settle
 from deploy.start import WEB
 from deploy.supervisor import Supervisor
+from deploy.web import start_relay
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
 from toppcloud.files import remove_tree, swap_symlink, sweep_temporary

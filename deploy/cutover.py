@@ -12,38 +12,33 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from deploy.app_settings import AppSettings, read_app_settings
-from deploy.bindings import service_variables
-from deploy.check import Answer, check_start
+from deploy.check import Answer
 from deploy.configuration import apply_changes, read_live_config, read_staged, write_staged
-from deploy.doorman_client import DoormanClient
-from deploy.kept_files import gather_kept, keep_paths, link_kept, unkeep_paths
+from deploy.freeze import Origin, freeze
+from deploy.kept_files import keep_paths, unkeep_paths
 from deploy.leaving_files import refuse_leaving_data
-from deploy.output_log import read_last_lines
 from deploy.prune import prune_releases
 from deploy.release import (
     Release,
-    ReleaseEnvironment,
     mark_failed,
     mark_live,
     read_live_release,
     read_release,
     take_number,
-    write_environment,
     write_release,
 )
 from deploy.services.postgres_advice import advise_on_output
 from deploy.settle import settle
-from deploy.start import WEB, Process, Start, program_name, render_start
-from deploy.supervisor import Supervisor
+from deploy.start import Start, render_start
+from deploy.web import discard_start, start_web, stop_programs
 from toppcloud.console import Console
 from toppcloud.disk import refusing_full_disk
-from toppcloud.durations import now_utc, render_iso
+from toppcloud.durations import render_iso
 from toppcloud.errors import ToppcloudError
 from toppcloud.files import remove_tree, swap_symlink, write_file
 from toppcloud.layout import AppLayout, ReleaseLayout
 from toppcloud.lock import Holder, LockBusy, hold_lock
 from toppcloud.node import Node
-from toppcloud.program import run
 from toppcloud.slug import Slug, read_slug
 
 RELEASE_LOCK_TIMEOUT_S = 120.0
@@ -55,16 +50,13 @@ _log = logging.getLogger(__name__)
 class Change:
     """What the next release is to be made of. The choices are made under the release lock, from the newest state."""
 
-    kind: str
-    description: str
-    by: str
+    origin: Origin
     choose_slug: Callable[[Release | None], str]
     """The slug's id, given the live release."""
     choose_config: Callable[[dict[str, str]], dict[str, str]]
     """The user config, given the newest one (live with what is staged on top)."""
     takes_staged: bool = True
     """Whether staged values go into this release (a rollback brings its own config and leaves them waiting)."""
-    copy_of: int | None = None
     checks: bool = True
     leaves_files: bool = False
     refuses_no_change: bool = False
@@ -97,7 +89,7 @@ class Outcome:
 
 def cut_over(node: Node, app: AppLayout, change: Change, hooks: Hooks, console: Console) -> Outcome:
     """Make the release that `change` describes and put it live. Raises ToppcloudError; the old one then serves on."""
-    with lock_release(app, by=change.by, doing=change.description, console=console):
+    with lock_release(app, by=change.origin.by, doing=change.origin.description, console=console):
         live = read_live_release(app)
         old_config = read_live_config(app)
         staged = read_staged(app) if change.takes_staged else {}
@@ -109,23 +101,24 @@ def cut_over(node: Node, app: AppLayout, change: Change, hooks: Hooks, console: 
         settings = read_app_settings(app)
         layout = take_number(app)
         newly_kept: list[str] = []
+        has_prepared = False
         try:
             with refusing_full_disk():
                 hooks.ensure_runtime(slug)
                 newly_kept = keep_paths(node, app, slug.kept_paths)
-                release = freeze(node, app, layout, slug, config, change, live)
+                release = freeze(node, app, layout, slug, config, live, change.origin)
                 start = render(node, app, release, slug, settings)
                 hooks.before_prepare()
-                prepare(release, slug, hooks)
+                has_prepared = prepare(release, slug, hooks)
                 answer = start_web(node, app, release, slug, start, console, checks=change.checks)
                 hooks.before_activate()
         except BaseException as error:
-            _advise(app, error, console)
+            _advise(app, error, console, has_prepared=has_prepared)
             undo(node, app, layout, error, console)
             unkeep_paths(node, app, newly_kept)
             raise
         activate(app, layout, start)
-        _after_activation(node, app, change, hooks, console)
+        _after_activation(node, app, layout, change, hooks, console)
         return Outcome(release, answer, is_new=True)
 
 
@@ -173,50 +166,6 @@ def lock_release(app: AppLayout, *, by: str, doing: str, console: Console) -> It
         ) from busy
 
 
-def freeze(
-    node: Node,
-    app: AppLayout,
-    layout: ReleaseLayout,
-    slug: Slug,
-    config: dict[str, str],
-    change: Change,
-    live: Release | None,
-) -> Release:
-    """The release's own copy of everything: config, service variables, process types, source."""
-    services = service_variables(node, app)
-    links = read_app_settings(app).links
-    services |= {name: services[target] for name, target in links.items() if target in services}
-    write_environment(layout, ReleaseEnvironment(config, services))
-    copy_source(node, app, layout, slug)
-    if live is not None:
-        gather_kept(app, app.release(live.version).source, node.account)
-    link_kept(app, layout.source, read_app_settings(app).kept_files, node.account)
-    return Release(
-        version=layout.number,
-        kind=change.kind,
-        description=change.description,
-        commit=slug.commit,
-        slug=slug.id,
-        by=change.by,
-        created_at=render_iso(now_utc()),
-        processes=slug.processes,
-        release_command=slug.release_command,
-        copy_of=change.copy_of,
-    )
-
-
-def copy_source(node: Node, app: AppLayout, layout: ReleaseLayout, slug: Slug) -> None:
-    """The release's source: files of its own, as the app may write where it stands."""
-    run(
-        ["cp", "--archive", "--reflink=auto", "--", app.slug(slug.id).source, layout.source],
-        timeout_s=_COPY_TIMEOUT_S,
-    )
-    layout.source.chmod(0o755)
-    node.account.own_tree(layout.source)
-    layout.tmp.mkdir(mode=0o700, exist_ok=True)
-    node.account.own(layout.tmp)
-
-
 def render(node: Node, app: AppLayout, release: Release, slug: Slug, settings: AppSettings) -> Start:
     """All files of a new start; the release's record last of all."""
     start = render_start(node, app, release, slug, settings)
@@ -225,59 +174,12 @@ def render(node: Node, app: AppLayout, release: Release, slug: Slug, settings: A
     return start
 
 
-def prepare(release: Release, slug: Slug, hooks: Hooks) -> None:
-    """The app's release command, with the new code and config, before any traffic."""
-    if hooks.prepare and release.release_command:
-        hooks.prepare(release, slug)
-
-
-def start_web(
-    node: Node, app: AppLayout, release: Release, slug: Slug, start: Start, console: Console, *, checks: bool
-) -> Answer | None:
-    """Open the start's socket, run its web processes on it and wait until they answer there.
-
-    An app that was stopped by `ps:stop` is not started: its release waits for `ps:start`.
-    """
-    if WEB not in release.processes:
-        return None
-    doorman = DoormanClient(node.layout)
-    doorman.open_socket(app.name, release.version, start.layout.number)
-    is_stopped = read_app_settings(app).stopped
-    if is_stopped or not start.web:
-        doorman.answer_unavailable(app.name, release.version, start.layout.number)
-        console.step(
-            "web: not started, since " + ("the app is stopped (ps:start)" if is_stopped else "web is scaled to 0")
-        )
-        return None
-    supervisor = Supervisor(node.layout)
-    for process in start.web:
-        supervisor.add(start.layout.program(process.process))
-        supervisor.start(process.program)
-    if not checks:
-        console.step("web: started, not checked")
-        return None
-    with console.timed_step(f"web: {release.processes[WEB]}") as timed:
-        answer = check_start(
-            node.layout,
-            start,
-            slug.check,
-            host=node.settings.host(app.name),
-            timeout_s=slug.check.timeout_s or node.settings.boot_timeout_s,
-            start_relay=lambda process: start_relay(node, app, start, process),
-            read_output=lambda: read_last_lines(app, release.version, process_type=WEB),
-        )
-        through = " through its $PORT" if answer.relayed else ""
-        timed.text += f"; answered {slug.check.path} with {answer.status}{through}"
-    return answer
-
-
-def start_relay(node: Node, app: AppLayout, start: Start, process: Process) -> None:
-    """Run the relay that leads from the socket to the process's own $PORT."""
-    name = f"{process.process}.relay"
-    start.release.relayed.touch()
-    supervisor = Supervisor(node.layout)
-    supervisor.add(start.layout.program(name))
-    supervisor.start(program_name(app, name, start.release.number, start.layout.number))
+def prepare(release: Release, slug: Slug, hooks: Hooks) -> bool:
+    """The app's release command, with the new code and config, before any traffic. Whether there was one to run."""
+    if hooks.prepare is None or not release.release_command:
+        return False
+    hooks.prepare(release, slug)
+    return True
 
 
 def activate(app: AppLayout, layout: ReleaseLayout, start: Start) -> None:
@@ -298,39 +200,20 @@ def undo(node: Node, app: AppLayout, layout: ReleaseLayout, error: BaseException
             error if isinstance(error, ToppcloudError) else ToppcloudError("The node failed.", reason="node failure")
         )
         mark_failed(layout, known)
-        shown = [*console.transcript, *known.output, *known.lines()]
-        write_file(layout.output, "\n".join(shown) + "\n", mode=0o600)
+        _write_output(layout, [*console.transcript, *known.output, *known.lines()])
     except OSError:
         _log.exception("could not clear up after a failed release; the next change will", extra={"app": app.name})
 
 
-def stop_programs(node: Node, app: AppLayout, layout: ReleaseLayout) -> None:
-    """Stop and forget all programs of a release that never went live, and close its sockets."""
-    supervisor = Supervisor(node.layout)
-    for name in supervisor.states(prefix=f"{app.name}."):
-        if f".v{layout.number}." in name:
-            supervisor.remove(name)
-    if layout.starts.is_dir():
-        for path in layout.starts.iterdir():
-            DoormanClient(node.layout).close(app.name, layout.number, int(path.name))
-
-
-def discard_start(node: Node, start: Start) -> None:
-    """Stop and forget a start that never served."""
-    supervisor = Supervisor(node.layout)
-    for name in supervisor.states(prefix=f"{start.app.name}."):
-        if name.endswith(f".v{start.release.number}.{start.layout.number}"):
-            supervisor.remove(name)
-    DoormanClient(node.layout).close(start.app.name, start.release.number, start.layout.number)
-    remove_tree(start.layout.folder)
-
-
-def _after_activation(node: Node, app: AppLayout, change: Change, hooks: Hooks, console: Console) -> None:
+def _after_activation(
+    node: Node, app: AppLayout, layout: ReleaseLayout, change: Change, hooks: Hooks, console: Console
+) -> None:
     """Nothing in here may refuse: the new release serves."""
     steps: list[tuple[str, Callable[[], None]]] = [
         ("the branch was not moved", hooks.after_activate),
         ("staged config is still there", lambda: write_staged(app, {}) if change.takes_staged else None),
         ("workers and the old release were not settled", lambda: settle(node, app, console)),
+        ("what was said is not kept", lambda: _write_output(layout, console.transcript)),
         ("old releases were not pruned", lambda: prune_releases(node, app, console)),
     ]
     for consequence, step in steps:
@@ -340,6 +223,10 @@ def _after_activation(node: Node, app: AppLayout, change: Change, hooks: Hooks, 
             _log.exception("after activation", extra={"app": app.name, "consequence": consequence})
             what = error.what if isinstance(error, ToppcloudError) else str(error)
             console.warning(f"The new release is live, but {consequence}: {what}")
+
+
+def _write_output(layout: ReleaseLayout, lines: list[str]) -> None:
+    write_file(layout.output, "\n".join(lines) + "\n", mode=0o600)
 
 
 def _refuse_leaving(node: Node, app: AppLayout, live: Release | None, change: Change, console: Console) -> None:
@@ -354,15 +241,19 @@ def _refuse_leaving(node: Node, app: AppLayout, live: Release | None, change: Ch
         slug,
         kept=read_app_settings(app).kept_files,
         may_leave=change.leaves_files,
-        kind=change.kind,
+        kind=change.origin.kind,
     )
     if warning:
         console.warning(warning)
 
 
-def _advise(app: AppLayout, error: BaseException, console: Console) -> None:
-    """Add to a refusal what the app's own lines tell of its services."""
-    if isinstance(error, ToppcloudError) and (advice := advise_on_output(app, [*console.transcript, *error.output])):
+def _advise(app: AppLayout, error: BaseException, console: Console, *, has_prepared: bool) -> None:
+    """Add to a refusal what the person must know of the database, and what the app's own lines tell of its services."""
+    if not isinstance(error, ToppcloudError):
+        return
+    if has_prepared:
+        error.why = f"{error.why}\nIts release command had run: the database is as that left it.".strip()
+    if advice := advise_on_output(app, [*console.transcript, *error.output]):
         error.cure = f"{error.cure}\n{advice}".strip()
 
 

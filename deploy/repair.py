@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 
-from deploy.cutover import stop_programs
 from deploy.release import mark_failed, read_release
 from deploy.settle import settle
+from deploy.web import stop_programs
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
 from toppcloud.files import remove_tree

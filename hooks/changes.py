@@ -12,6 +12,7 @@ from deploy.check import Answer
 from deploy.configuration import apply_changes, read_config, stage
 from deploy.cutover import Change, Hooks, Outcome, cut_over, restart
 from deploy.doorman_client import DoormanClient
+from deploy.freeze import Origin
 from deploy.release import Release, read_environment, require_live_release
 from deploy.settle import parse_program
 from deploy.start import WEB, find_live_start
@@ -42,9 +43,7 @@ def change_config(
         stage(app, changes)
         return None
     change = Change(
-        kind="config",
-        description=describe_config(changes),
-        by=wishes.by,
+        origin=Origin("config", describe_config(changes), wishes.by),
         choose_slug=_keep_slug,
         choose_config=lambda config: apply_changes(config, changes),
         checks=wishes.checks,
@@ -73,9 +72,7 @@ def release_service_change(
     if app.live_number() is None:
         return None
     change = Change(
-        kind="service",
-        description=description,
-        by=wishes.by,
+        origin=Origin("service", description, wishes.by),
         choose_slug=_keep_slug,
         choose_config=dict,
         checks=wishes.checks,
@@ -123,13 +120,10 @@ def roll_back(node: Node, app: AppLayout, target: Release, wishes: Wishes, conso
     """A new release with the slug and the user config of `target`; services as they are now."""
     config = dict(read_environment(app.release(target.version)).config)
     change = Change(
-        kind="rollback",
-        description=f"back to v{target.version}",
-        by=wishes.by,
+        origin=Origin("rollback", f"back to v{target.version}", wishes.by, copy_of=target.version),
         choose_slug=lambda _live: target.slug,
         choose_config=lambda _config: config,
         takes_staged=False,
-        copy_of=target.version,
         checks=wishes.checks,
         leaves_files=wishes.leaves_files,
     )

@@ -21,6 +21,7 @@ from buildpacks.virtualenv import collect_unused_venvs
 from deploy.bindings import service_variables
 from deploy.configuration import read_config
 from deploy.cutover import Change, Hooks, Outcome, cut_over
+from deploy.freeze import Origin
 from deploy.provisioning import provision
 from deploy.prune import venv_keys_in_use
 from deploy.release import Release, read_live_release
@@ -173,9 +174,7 @@ def put_live(
         run_release_command(node, app, release, slug, console)
 
     change = Change(
-        kind=delivery.kind,
-        description=slug.subject,
-        by=delivery.by,
+        origin=Origin(delivery.kind, slug.subject, delivery.by),
         choose_slug=lambda _live: slug.id,
         choose_config=choose_config,
         checks=delivery.checks,

@@ -1,0 +1,102 @@
+"""The web processes of a start: run on the start's own socket, checked there, and ended when they never served."""
+
+from __future__ import annotations
+
+import contextlib
+
+from deploy.app_settings import read_app_settings
+from deploy.check import Answer, check_start
+from deploy.doorman_client import DoormanClient
+from deploy.output_log import read_last_lines
+from deploy.release import Release
+from deploy.start import WEB, Process, Start, program_name
+from deploy.supervisor import Supervisor
+from toppcloud.console import Console
+from toppcloud.errors import ToppcloudError
+from toppcloud.files import remove_tree
+from toppcloud.layout import AppLayout, ReleaseLayout
+from toppcloud.node import Node
+from toppcloud.slug import Slug
+
+_UNCHECKED_TIMEOUT_S = 5.0
+
+
+def start_web(
+    node: Node, app: AppLayout, release: Release, slug: Slug, start: Start, console: Console, *, checks: bool
+) -> Answer | None:
+    """Open the start's socket, run its web processes on it and wait until they answer there.
+
+    An app that was stopped by `ps:stop` is not started: its release waits for `ps:start`.
+    """
+    if WEB not in release.processes:
+        return None
+    doorman = DoormanClient(node.layout)
+    doorman.open_socket(app.name, release.version, start.layout.number)
+    is_stopped = read_app_settings(app).stopped
+    if is_stopped or not start.web:
+        doorman.answer_unavailable(app.name, release.version, start.layout.number)
+        console.step(
+            "web: not started, since " + ("the app is stopped (ps:start)" if is_stopped else "web is scaled to 0")
+        )
+        return None
+    supervisor = Supervisor(node.layout)
+    for process in start.web:
+        supervisor.add(start.layout.program(process.process))
+        supervisor.start(process.program)
+    if not checks:
+        _wait_unchecked(node, app, release, slug, start)
+        console.step(f"web: {release.processes[WEB]}; started, not checked")
+        return None
+    with console.timed_step(f"web: {release.processes[WEB]}") as timed:
+        answer = _check(node, app, release, slug, start, slug.check.timeout_s or node.settings.boot_timeout_s)
+        through = " through its $PORT" if answer.relayed else ""
+        timed.text += f"; answered {slug.check.path} with {answer.status}{through}"
+    return answer
+
+
+def _check(node: Node, app: AppLayout, release: Release, slug: Slug, start: Start, timeout_s: float) -> Answer:
+    return check_start(
+        node.layout,
+        start,
+        slug.check,
+        host=node.settings.host(app.name),
+        timeout_s=timeout_s,
+        start_relay=lambda process: start_relay(node, app, start, process),
+        read_output=lambda: read_last_lines(app, release.version, process_type=WEB),
+    )
+
+
+def _wait_unchecked(node: Node, app: AppLayout, release: Release, slug: Slug, start: Start) -> None:
+    """Ask all the same, so that a program on its $PORT gets its relay; whatever comes of it is not looked at."""
+    with contextlib.suppress(ToppcloudError):
+        _check(node, app, release, slug, start, _UNCHECKED_TIMEOUT_S)
+
+
+def start_relay(node: Node, app: AppLayout, start: Start, process: Process) -> None:
+    """Run the relay that leads from the socket to the process's own $PORT."""
+    name = f"{process.process}.relay"
+    start.release.relayed.touch()
+    supervisor = Supervisor(node.layout)
+    supervisor.add(start.layout.program(name))
+    supervisor.start(program_name(app, name, start.release.number, start.layout.number))
+
+
+def stop_programs(node: Node, app: AppLayout, layout: ReleaseLayout) -> None:
+    """Stop and forget all programs of a release that never went live, and close its sockets."""
+    supervisor = Supervisor(node.layout)
+    for name in supervisor.states(prefix=f"{app.name}."):
+        if f".v{layout.number}." in name:
+            supervisor.remove(name)
+    if layout.starts.is_dir():
+        for path in layout.starts.iterdir():
+            DoormanClient(node.layout).close(app.name, layout.number, int(path.name))
+
+
+def discard_start(node: Node, start: Start) -> None:
+    """Stop and forget a start that never served."""
+    supervisor = Supervisor(node.layout)
+    for name in supervisor.states(prefix=f"{start.app.name}."):
+        if name.endswith(f".v{start.release.number}.{start.layout.number}"):
+            supervisor.remove(name)
+    DoormanClient(node.layout).close(start.app.name, start.release.number, start.layout.number)
+    remove_tree(start.layout.folder)
