@@ -220,13 +220,17 @@ class ToppcloudInterface:
         return True
 
     def stop(self, name: str) -> bool:
+        """One that is not known has stopped: two may want its end."""
         self._supervisord.reap()
-        self._find(name).end()
+        if name in self._supervisord.process_groups:
+            self._find(name).end()
         return True
 
     def remove(self, name: str) -> bool:
-        """Forget a program. Raises FAILED while it has not stopped."""
+        """Forget a program, if it is known. Raises FAILED while it has not stopped."""
         self._supervisord.reap()
+        if name not in self._supervisord.process_groups:
+            return True
         program = self._find(name)
         if not program.is_over:
             raise RPCError(Faults.FAILED, f"{name} has not stopped")

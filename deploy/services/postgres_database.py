@@ -28,7 +28,7 @@ _STATUS = """
 
 
 class PostgresUnreachable(ToppcloudError):
-    """The server did not let us in: it is down, elsewhere, or wants another password."""
+    """The server cannot be used: it is down, elsewhere, or wants another password."""
 
 
 @contextlib.contextmanager
@@ -40,7 +40,7 @@ def open_cursor(address: DatabaseAddress) -> Iterator[Any]:
         )
     except psycopg2.OperationalError as error:
         raise PostgresUnreachable(
-            f"PostgreSQL at {address.host}:{address.port} did not let '{address.user}' in.",
+            f"PostgreSQL at {address.host}:{address.port} could not be used as '{address.user}'.",
             str(error).strip(),
             "See what it says: toppcloud node doctor",
             reason="database not reachable",
