@@ -24,9 +24,10 @@ from pathlib import Path
 
 from receiver.command import Where
 from receiver.handover import FORWARDED_SIGNALS, receive_descriptors
+from receiver.quarantine import sweep_quarantines
 from receiver.table import COMMANDS
 from receiver.worker_process import run_repair, run_worker
-from toppcloud.layout import Layout
+from toppcloud.layout import Layout, RepositoryLayout
 from toppcloud.node import Node, open_node
 from toppcloud.unix import listen_unix
 
@@ -156,11 +157,21 @@ def main(words: list[str] | None = None) -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     node = open_node(root)
     preload()
+    sweep_quarantines_of(node.layout)
     forker = Forker(node, _listen(node.layout))
     signal.signal(signal.SIGTERM, lambda number, frame: forker.stop())
     signal.signal(signal.SIGINT, lambda number, frame: forker.stop())
     _log.info("ready: pid=%d", os.getpid())
     forker.serve()
+
+
+def sweep_quarantines_of(layout: Layout) -> None:
+    """Remove what pushes left in any repository when the machine, or their worker, died."""
+    for name in layout.app_names():
+        try:
+            sweep_quarantines(RepositoryLayout(layout.app(name).repository))
+        except OSError:
+            _log.exception("quarantines not swept: app=%s", name)
 
 
 def preload() -> None:

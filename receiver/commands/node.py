@@ -6,21 +6,20 @@ import json
 import os
 import pwd
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from buildpacks.interpreters import find_interpreters
-from deploy.doctor import FAIL, OK, WARN, Finding, examine_node
+from deploy.doctor import FAIL
 from deploy.first_person import Starter
 from deploy.host import StartOptions, start_node, stop_node
 from deploy.node_status import NodeStatus, read_status, render_uptime
+from hooks.node_check import check_node
 from receiver.session import render_table
 from toppcloud.build_variables import record_build_variables
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
 from toppcloud.layout import Layout
-from toppcloud.node import Node, choose_root, open_node
+from toppcloud.node import choose_root, open_node
 from toppcloud.settings import NodeSettings
 
 _LABEL_WIDTH = 12
@@ -68,7 +67,7 @@ def status(root: str | None, as_json: bool) -> int:
 def doctor(root: str | None, as_json: bool) -> int:
     """1 when anything is wrong."""
     node = open_node(choose_root(root, dict(os.environ)))
-    findings = [*examine_node(node), *examine_interpreters(node)]
+    findings = list(check_node(node))
     if as_json:
         print(json.dumps([vars(finding) for finding in findings], indent=2))
     else:
@@ -76,20 +75,6 @@ def doctor(root: str | None, as_json: bool) -> int:
             cure = f"   {finding.cure}" if finding.cure else ""
             print(f"{finding.level:<4}  {finding.what}{'.' if cure else ''}{cure}")
     return 1 if any(finding.level == FAIL for finding in findings) else 0
-
-
-def examine_interpreters(node: Node) -> Iterator[Finding]:
-    """Which Pythons apps can use, and which are closed to them."""
-    found = find_interpreters(node)
-    versions = sorted({i.version for i in found.usable}, key=lambda text: [int(part) for part in text.split(".")])
-    if versions:
-        yield Finding(OK, f"Python {', '.join(versions)} for apps")
-    else:
-        yield Finding(FAIL, "apps have no Python", "apt-get install python3, or let a push fetch one: .python-version")
-    for folder in sorted({closed.closed for closed in found.closed}):
-        behind = [str(closed.version or closed.executable) for closed in found.closed if closed.closed == folder]
-        what = f"Python {', '.join(behind)} cannot be used: {folder} is closed to the account {node.account.name}"
-        yield Finding(WARN, what, f"chmod o+x {folder}, or leave it")
 
 
 def render_addresses(layout: Layout, settings: NodeSettings) -> list[str]:

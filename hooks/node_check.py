@@ -1,0 +1,29 @@
+"""What `node doctor` looks at: what runs and lies on the disk (deploying knows), and the Pythons (building knows)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from buildpacks.interpreters import find_interpreters
+from deploy.doctor import FAIL, OK, WARN, Finding, examine_node
+from toppcloud.node import Node
+
+
+def check_node(node: Node) -> Iterator[Finding]:
+    """All findings: causes before their consequences, Pythons last."""
+    yield from examine_node(node)
+    yield from check_interpreters(node)
+
+
+def check_interpreters(node: Node) -> Iterator[Finding]:
+    """Which Pythons apps can use, and which are closed to them."""
+    found = find_interpreters(node)
+    versions = sorted({i.version for i in found.usable}, key=lambda text: [int(part) for part in text.split(".")])
+    if versions:
+        yield Finding(OK, f"Python {', '.join(versions)} for apps")
+    else:
+        yield Finding(FAIL, "apps have no Python", "apt-get install python3, or let a push fetch one: .python-version")
+    for folder in sorted({closed.closed for closed in found.closed}):
+        behind = [str(closed.version or closed.executable) for closed in found.closed if closed.closed == folder]
+        what = f"Python {', '.join(behind)} cannot be used: {folder} is closed to the account {node.account.name}"
+        yield Finding(WARN, what, f"chmod o+x {folder}, or leave it")
