@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.supervisor_extension import choose_delay_s
+from deploy.supervisor_program import choose_delay_s
 from toppcloud.errors import ToppcloudError
 
 
