@@ -191,8 +191,8 @@ def measure_commands(node: LiveNode) -> tuple[list[float], list[float]]:
 
 def measure_pushes(node: LiveNode, repository: Repository) -> list[float]:
     def change(index: int) -> str:
-        repository.commit("Changed", {"app.py": APP.format(version=f"{index}")})
-        return f"code-{index} "
+        repository.commit("Changed", {"app.py": APP.format(version=f"pushed-{index}")})
+        return f"code-pushed-{index} "
 
     return measure_changes(node, REPETITIONS, change, lambda _: push(repository))
 
@@ -304,9 +304,10 @@ def print_report(conditions: dict[str, str], figures: list[Figure], tallies: dic
     print(f"\nrequests at {RATE}/s, GET and POST, fresh and kept-alive connections")
     for name, tally in tallies.items():
         waits = sorted(tally.waits_s)
+        p99_ms = waits[int(len(waits) * 0.99)] * 1000
         print(
             f"{name:<20} {tally.requests:>6} requests  {len(tally.failures)} failed  "
-            f"median {statistics.median(waits) * 1000:.0f} ms  p99 {waits[int(len(waits) * 0.99)] * 1000:.0f} ms  longest {waits[-1] * 1000:.0f} ms"
+            f"median {statistics.median(waits) * 1000:.0f} ms  p99 {p99_ms:.0f} ms  longest {waits[-1] * 1000:.0f} ms"
         )
         for failure in tally.failures[:5]:
             print(f"    {failure}")
