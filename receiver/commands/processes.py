@@ -62,8 +62,8 @@ def show(session: Session, *, app: str, as_json: bool) -> None:
             row.word,
             render_size(row.memory_bytes),
             f"v{row.program.release}",
-            f"since {render_age(row.since, now_utc())}",
-            f"started {row.state.spawns} times" if row.state.spawns > 1 else "",
+            f"started {render_age(row.since, now_utc())}",
+            f"{row.state.spawns} starts" if row.state.spawns > 1 else "",
         )
         for row in rows
     )
