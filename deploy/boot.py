@@ -46,7 +46,7 @@ def boot_apps(node: Node, console: Console) -> list[str]:
 
 def sweep_app(app: AppLayout) -> None:
     """Remove unfinished work: releases without a record, slugs without one, starts of processes that are gone."""
-    for folder in (app.folder, app.releases, app.slugs, app.venvs):
+    for folder in (app.folder, app.releases, app.slugs):  # venvs: the next push does, which knows those being made
         if folder.is_dir():
             sweep_temporary(folder)
     live = app.live_number()

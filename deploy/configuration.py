@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 
 from deploy.release import read_environment
 from toppcloud.errors import ToppcloudError, suggest_nearest
 from toppcloud.files import read_json, write_json
 from toppcloud.layout import AppLayout
+from toppcloud.lock import hold_lock
 from toppcloud.secret import Secret
+
+_LOCK_TIMEOUT_S = 10.0
 
 
 def read_live_config(app: AppLayout) -> dict[str, str]:
@@ -36,7 +40,21 @@ def apply_changes(config: Mapping[str, str], changes: Mapping[str, str | None]) 
 
 def stage(app: AppLayout, changes: Mapping[str, str | None]) -> None:
     """Let `changes` wait for the next release."""
-    write_staged(app, {**read_staged(app), **changes})
+    with _lock_staged(app):
+        write_staged(app, {**read_staged(app), **changes})
+
+
+def unstage(app: AppLayout, taken: Mapping[str, str | None]) -> None:
+    """What a release has `taken` waits no more; what was staged since then does."""
+    with _lock_staged(app):
+        left = {key: value for key, value in read_staged(app).items() if key not in taken or taken[key] != value}
+        write_staged(app, left)
+
+
+@contextlib.contextmanager
+def _lock_staged(app: AppLayout) -> Iterator[None]:
+    with hold_lock(app.settings_lock, by="node", doing="staging config", timeout_s=_LOCK_TIMEOUT_S):
+        yield
 
 
 def write_staged(app: AppLayout, staged: Mapping[str, str | None]) -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from deploy.app_settings import AppSettings, read_app_settings
 from deploy.check import Answer
-from deploy.configuration import apply_changes, read_live_config, read_staged, write_staged
+from deploy.configuration import apply_changes, read_live_config, read_staged, unstage
 from deploy.freeze import Origin, freeze
 from deploy.kept_files import keep_paths, unkeep_paths
 from deploy.leaving_files import refuse_leaving_data
@@ -42,7 +42,6 @@ from toppcloud.node import Node
 from toppcloud.slug import Slug, read_slug
 
 RELEASE_LOCK_TIMEOUT_S = 120.0
-_COPY_TIMEOUT_S = 600.0
 _log = logging.getLogger(__name__)
 
 
@@ -118,7 +117,7 @@ def cut_over(node: Node, app: AppLayout, change: Change, hooks: Hooks, console: 
             unkeep_paths(node, app, newly_kept)
             raise
         activate(app, layout, start)
-        _after_activation(node, app, layout, change, hooks, console)
+        _after_activation(node, app, layout, staged, hooks, console)
         return Outcome(release, answer, is_new=True)
 
 
@@ -206,12 +205,17 @@ def undo(node: Node, app: AppLayout, layout: ReleaseLayout, error: BaseException
 
 
 def _after_activation(
-    node: Node, app: AppLayout, layout: ReleaseLayout, change: Change, hooks: Hooks, console: Console
+    node: Node,
+    app: AppLayout,
+    layout: ReleaseLayout,
+    staged: Mapping[str, str | None],
+    hooks: Hooks,
+    console: Console,
 ) -> None:
-    """Nothing in here may refuse: the new release serves."""
+    """Nothing in here may refuse: the new release serves. `staged` is what it took of the staged config."""
     steps: list[tuple[str, Callable[[], None]]] = [
         ("the branch was not moved", hooks.after_activate),
-        ("staged config is still there", lambda: write_staged(app, {}) if change.takes_staged else None),
+        ("staged config is still there", lambda: unstage(app, staged) if staged else None),
         ("workers and the old release were not settled", lambda: settle(node, app, console)),
         ("what was said is not kept", lambda: _write_output(layout, console.transcript)),
         ("old releases were not pruned", lambda: prune_releases(node, app, console)),

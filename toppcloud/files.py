@@ -93,11 +93,12 @@ def _remove(path: Path) -> None:
 
 
 def sweep_temporary(folder: Path) -> None:
-    """Remove what an interrupted `write_file`, `swap_symlink` or `remove_tree` left in `folder`."""
-    for path in folder.glob(".new-*"):
-        path.unlink(missing_ok=True)
-    for path in folder.glob(".gone-*"):
-        _remove(path)
+    """Remove what an interruption left in `folder`: half-written files, links, folders made aside or removed."""
+    for path in (*folder.glob(".new-*"), *folder.glob(".gone-*")):
+        if path.is_dir() and not path.is_symlink():
+            _remove(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def size_of_tree(path: Path) -> int:

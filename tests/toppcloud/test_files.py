@@ -60,6 +60,8 @@ def test_swapping_a_link_is_never_seen_half_done(tmp_path: Path) -> None:
 
 def test_what_an_interruption_left_is_swept(tmp_path: Path) -> None:
     (tmp_path / ".new-1234").touch()
+    (tmp_path / ".new-5678").mkdir()
+    (tmp_path / ".new-5678" / "x").touch()
     (tmp_path / ".gone-1234").mkdir()
     (tmp_path / ".gone-1234" / "x").touch()
     (tmp_path / "kept").touch()
