@@ -80,7 +80,7 @@ def check_ports(node: Node, status: NodeStatus) -> Iterator[Finding]:
             log = node.layout.program_log("door" if name == "SSH" else "router")
             yield Finding(FAIL, f"{name} does not answer at {text}", f"See {log}")
         elif holders := find_port_holders(address[1]):
-            what = f"port {address[1]} is busy. {render_holder(holders)}"
+            what = f"port {address[1]} is busy. {render_holder(holders).rstrip('.')}"
             yield Finding(FAIL, what, f"End it, or: toppcloud node start --{name.lower()} HOST:PORT")
 
 

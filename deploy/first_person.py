@@ -10,6 +10,7 @@ from toppcloud.errors import ToppcloudError
 from toppcloud.files import write_file
 from toppcloud.layout import Layout
 from toppcloud.names import parse_person_name
+from toppcloud.program import BASE_PATH
 
 _FALLBACK_NAME = "admin"
 
@@ -22,6 +23,8 @@ class Starter:
     home: Path
     admin_key: Path | None
     """--admin-key"""
+    path: str = BASE_PATH
+    """Their PATH: the node's daemons look for git there."""
 
 
 def admit_first_person(layout: Layout, starter: Starter, console: Console) -> None:
@@ -50,12 +53,15 @@ def choose_name(login: str) -> str:
 
 
 def _read_key_file(path: Path) -> str:
+    cure = "Name a public key: --admin-key ~/.ssh/id_ed25519.pub"
     try:
-        return path.read_text()
+        text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise ToppcloudError(
-            f"{path} cannot be read.", str(error), "Name a public key: --admin-key ~/.ssh/id_ed25519.pub"
-        ) from error
+        why = getattr(error, "strerror", None) or "It is not text"
+        raise ToppcloudError(f"{path} cannot be read.", f"{why}.", cure) from error
+    if "PRIVATE KEY" in text:
+        raise ToppcloudError(f"{path} is a private key.", "What lets you in is its public half.", cure)
+    return text
 
 
 def _find_or_make_keys(home: Path, name: str, console: Console) -> list[str]:
@@ -73,6 +79,12 @@ def _find_or_make_keys(home: Path, name: str, console: Console) -> list[str]:
     key = home / ".ssh" / "id_ed25519"
     try:
         make_user_key(key, comment=name)
+    except (PermissionError, NotADirectoryError) as error:
+        raise ToppcloudError(
+            "There is no SSH key that could be let in, and none can be made.",
+            f"{error.filename or key} cannot be written.",
+            "Set HOME to a folder of yours, or name a public key: --admin-key FILE.pub",
+        ) from error
     except FileExistsError as error:
         raise ToppcloudError(
             "There is no SSH key that could be let in.",

@@ -69,7 +69,7 @@ def start_node(root: Path, options: StartOptions, starter: Starter, console: Con
         refresh_embedded(layout)
         write_node_programs(node)
         try:
-            start_supervisor(layout)
+            start_supervisor(layout, starter.path)
             wait_until_up(layout)
             boot_apps(node, console)
             wait_until_answering(node)
@@ -123,13 +123,14 @@ def make_keys(layout: Layout, starter: Starter, console: Console) -> None:
     admit_first_person(layout, starter, console)
 
 
-def start_supervisor(layout: Layout) -> None:
-    """supervisord with the root as its current directory and a made environment."""
-    for path in (*layout.run.glob("*.sock"), *layout.output_pipe("any").parent.iterdir()):
-        path.unlink(missing_ok=True)
+def start_supervisor(layout: Layout, path: str) -> None:
+    """supervisord with the root as its current directory and a made environment; PATH is the starter's."""
+    folders = [folder for folder in path.split(":") if folder.startswith("/")]
+    for left in (*layout.run.glob("*.sock"), *layout.output_pipe("any").parent.iterdir()):
+        left.unlink(missing_ok=True)
     start_detached(
         [sys.executable, "-I", "-m", "supervisor.supervisord", "-c", layout.supervisor_conf],
-        env={"PATH": BASE_PATH, "LANG": "C.UTF-8", "HOME": str(layout.root)},
+        env={"PATH": ":".join(folders) or BASE_PATH, "LANG": "C.UTF-8", "HOME": str(layout.root)},
         cwd=layout.root,
         output=layout.program_log("supervisord-errors"),
     )

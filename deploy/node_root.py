@@ -17,11 +17,18 @@ _USERADD_TIMEOUT_S = 30.0
 
 
 def check_root(root: Path) -> None:
-    """Refuse a path that some configuration could not hold."""
+    """Refuse a path that some configuration could not hold, or that no folder can have."""
     if any(not c.isprintable() for c in str(root)):
         raise ToppcloudError(
             "The node's folder has a name that cannot be used.",
             f"{str(root)!r} holds a control character.",
+            "Choose another: toppcloud node start --root DIR",
+        )
+    nearest = next(path for path in (root, *root.parents) if os.path.lexists(path))
+    if not nearest.is_dir():
+        raise ToppcloudError(
+            f"The node's folder cannot be {root}.",
+            f"{nearest} is not a folder.",
             "Choose another: toppcloud node start --root DIR",
         )
 

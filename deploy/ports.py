@@ -12,6 +12,7 @@ from deploy.open_sockets import listen_tcp
 from toppcloud.errors import ToppcloudError
 
 _LISTENING = "0A"
+_SHOWN = 80
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,12 @@ def render_holder(holders: list[PortHolder]) -> str:
     """`It is held by process 812 (python3 -m http.server).`"""
     if not holders:
         return "Another user's process holds it."
-    names = ", ".join(f"process {holder.pid} ({holder.command[:60]})" for holder in holders)
+    names = ", ".join(f"process {holder.pid} ({_shorten(holder.command)})" for holder in holders)
     return f"It is held by {names}."
+
+
+def _shorten(command: str) -> str:
+    return command if len(command) <= _SHOWN else f"{command[: _SHOWN - 1]}…"
 
 
 def find_port_holders(port: int) -> list[PortHolder]:

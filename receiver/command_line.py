@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from receiver.command import Command, Where
 from receiver.table import find_command
-from toppcloud.errors import WRONG_USAGE, ToppcloudError
+from toppcloud.errors import REFUSED, WRONG_USAGE, ToppcloudError
 
 if TYPE_CHECKING:
     from receiver.remote import Remote
@@ -37,6 +37,10 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python complains once more at its end
         sys.exit(1)
+    except OSError as error:  # this machine's fault: a folder closed to us, a full disk
+        what = error.strerror or str(error)
+        sys.stderr.write(f"{what}: {error.filename}\n" if error.filename else f"{what}\n")
+        sys.exit(REFUSED)
 
 
 def run_words(words: Sequence[str]) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from receiver.session import Session
 from toppcloud.errors import ToppcloudError, suggest_nearest
 from toppcloud.layout import AppLayout
@@ -42,7 +44,7 @@ def serve_fetch(session: Session, path_text: str) -> None:
         session.stdin.fileno(),
         session.stdout.fileno(),
         session.stderr.fileno(),
-        git=find_program("git"),
+        git=find_program("git", os.environ.get("PATH")),
         protocol=session.environment.get("GIT_PROTOCOL", ""),
     )
     if status:

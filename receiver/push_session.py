@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from deploy.release import read_live_release
 from hooks.gate import admit_push, parse_push_options
 from hooks.pipeline import Delivery, deliver
@@ -41,7 +43,7 @@ def serve_push(session: Session, path_text: str) -> None:
         session.stdout.fileno(),
         session.stderr.fileno(),
         limits=choose_limits(session.node.settings),
-        git=find_program("git"),
+        git=find_program("git", os.environ.get("PATH")),
         deploy=deploy,
         describe_live=lambda: describe_live(app),
     )

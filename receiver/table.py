@@ -521,6 +521,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
     "toppcloud": TOPPCLOUD,
 }
 COMMANDS: dict[str, Command] = {command.name: command for group in GROUPS.values() for command in group}
+_GROUP_WORDS = {name.split()[0] for name in COMMANDS if " " in name}
 
 
 def find_command(words: Sequence[str]) -> tuple[Command, list[str]]:
@@ -530,6 +531,6 @@ def find_command(words: Sequence[str]) -> tuple[Command, list[str]]:
             return command, list(words[length:])
     below = [name for name in COMMANDS if name.startswith(f"{words[0]} ")]
     name = " ".join(words[:2]) if below else words[0]
-    near = suggest_nearest(name, below or COMMANDS)
+    near = "" if name == words[0] and below else suggest_nearest(name, below or {*COMMANDS, *_GROUP_WORDS})
     cure = "" if near else f"There are: {', '.join(below)}" if below else "See: toppcloud help"
     raise ToppcloudError(f"There is no command '{name}'.{near}", cure=cure, status=WRONG_USAGE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
 from toppcloud.layout import Layout
 from toppcloud.node import choose_root, open_node
+from toppcloud.program import BASE_PATH
 from toppcloud.settings import NodeSettings
 
 _LABEL_WIDTH = 12
@@ -29,16 +31,17 @@ def start(root: str | None, ssh: str | None, http: str | None, admin_key: str | 
     """Have the node run, and say how to reach it."""
     folder = choose_root(root, dict(os.environ))
     key = Path(admin_key).expanduser() if admin_key else None
-    starter = Starter(_login_name(), _home(), key)
+    starter = Starter(_login_name(), _home(), key, os.environ.get("PATH") or BASE_PATH)
     console = Console(lambda line: print(line, file=sys.stderr, flush=True))
     is_new = start_node(folder, StartOptions(ssh, http), starter, console)
     layout = Layout(folder)
-    record_build_variables(layout, os.environ)
+    record_build_variables(layout, {"HOME": str(_home()), **os.environ})
     status = read_status(layout)
     if not is_new:
         print(f"The node in {folder} runs already.")
         _warn_of_unheeded(status.settings, StartOptions(ssh, http))
-    for line in render_addresses(layout, status.settings):
+    is_default = folder == choose_root(None, dict(os.environ))
+    for line in render_addresses(layout, status.settings, is_default=is_default):
         print(line)
 
 
@@ -58,7 +61,8 @@ def status(root: str | None, as_json: bool) -> int:
     if as_json:
         print(json.dumps(status_value(found), indent=2))
     elif not found.is_running:
-        print(f"The node in {layout.root} does not run. Start it: toppcloud node start")
+        option = "" if root is None else f" --root {shlex.quote(root)}"
+        print(f"The node in {layout.root} does not run. Start it: toppcloud node start{option}")
     else:
         print("\n".join(render_status(found)))
     return 0 if found.is_running else 1
@@ -77,8 +81,11 @@ def doctor(root: str | None, as_json: bool) -> int:
     return 1 if any(finding.level == FAIL for finding in findings) else 0
 
 
-def render_addresses(layout: Layout, settings: NodeSettings) -> list[str]:
-    """What the starter needs: addresses, the host's key, and what to type next."""
+def render_addresses(layout: Layout, settings: NodeSettings, *, is_default: bool) -> list[str]:
+    """What the starter needs: addresses, the host's key, and what to type next.
+
+    A node in another folder than the default is not found by `git:remote`, so its address is part of that line.
+    """
     from deploy.ssh_keys import fingerprint
 
     host, port = settings.ssh_address
@@ -92,7 +99,8 @@ def render_addresses(layout: Layout, settings: NodeSettings) -> list[str]:
         "known_hosts": f"{name} {' '.join(public.split()[:2])}",
     }
     lines = [f"{label:<{_LABEL_WIDTH}}{value}" for label, value in facts.items()]
-    return [*lines, "", "Next, in a repository:", "  toppcloud git:remote NAME", "  git push toppcloud main"]
+    where = "" if is_default else f" --host {host} --port {port}"
+    return [*lines, "", "Next, in a repository:", f"  toppcloud git:remote NAME{where}", "  git push toppcloud main"]
 
 
 def render_status(found: NodeStatus) -> list[str]:

@@ -13,11 +13,13 @@ from pathlib import Path
 import pytest
 
 from deploy.doctor import FAIL, examine_node
-from deploy.first_person import choose_name
+from deploy.first_person import Starter, admit_first_person, choose_name
 from deploy.node_root import check_root
 from deploy.ports import find_port_holders
 from deploy.process_record import read_processes
+from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
+from toppcloud.layout import Layout
 
 TOPPCLOUD = str(Path(sys.executable).with_name("toppcloud"))
 
@@ -220,6 +222,30 @@ def test_the_command_tells_starts_stops_and_status(stopped_node):
 def test_root_with_a_line_break_is_refused():
     with pytest.raises(ToppcloudError, match="cannot be used"):
         check_root(Path("/srv/two\nlines"))
+
+
+@pytest.mark.parametrize("below", ["", "node/deeper"])
+def test_root_that_is_no_folder_is_refused(tmp_path, below):
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(ToppcloudError) as refusal:
+        check_root(file / below)
+    assert str(file) in refusal.value.why
+
+
+def test_starter_without_a_key_and_without_a_home_is_told_what_to_name(tmp_path):
+    (tmp_path / "home").touch()  # no folder can be made below it
+    starter = Starter("ana", tmp_path / "home", None)
+    with pytest.raises(ToppcloudError, match="none can be made") as refusal:
+        admit_first_person(Layout(tmp_path / "node"), starter, Console(print))
+    assert "--admin-key" in refusal.value.cure
+
+
+def test_private_key_as_admin_key_is_refused(tmp_path):
+    key = tmp_path / "key"
+    key.write_text("-----BEGIN OPENSSH PRIVATE KEY-----")
+    with pytest.raises(ToppcloudError, match="is a private key"):
+        admit_first_person(Layout(tmp_path / "node"), Starter("ana", tmp_path, key), Console(print))
 
 
 @pytest.mark.parametrize(("login", "name"), [("ana", "ana"), ("Ana Maria", "admin"), ("", "admin")])

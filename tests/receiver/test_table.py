@@ -91,6 +91,8 @@ def test_help_of_a_noun_lists_its_commands():
         (["confg"], "There is no command 'confg'. Did you mean 'config'?"),
         (["config:sett", "A=1"], "Did you mean 'config:set'?"),
         (["node", "strat"], "There is no command 'node strat'. Did you mean 'node start'?"),
+        (["nod", "start"], "Did you mean 'node'?"),
+        (["node"], "There is no command 'node'."),
         (["frobnicate"], "There is no command 'frobnicate'."),
         ([""], "There is no command ''."),
     ],
