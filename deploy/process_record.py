@@ -1,6 +1,6 @@
 """Which processes are the node's: run/pids/NAME holds `PID STARTTIME`, so that a new node can end what an old one left.
 
-A pid alone is not enough: after a reboot it may be somebody else's. Source: proc(5), /proc/PID/stat, field 22.
+A pid alone is not enough: after a reboot it may be somebody else's. Source: proc(5), /proc/PID/stat, fields 3, 20 and 22.
 The functions that take no layout work on the current directory, which is the root of every daemon.
 """
 
@@ -37,7 +37,8 @@ def read_start_time(pid: int) -> int | None:
             fields = file.read().rpartition(b")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return None if fields[0] in (b"Z", b"X") else int(fields[19])
+    is_dead = fields[0] in (b"Z", b"X") and int(fields[17]) <= 1  # threads may outlive their leader by a moment
+    return None if is_dead else int(fields[19])
 
 
 def record_process(name: str, pid: int) -> None:
