@@ -97,7 +97,6 @@ def cut_over(node: Node, app: AppLayout, change: Change, hooks: Hooks, console: 
         if change.refuses_no_change and live and config == old_config and slug.id == live.slug:
             return Outcome(live, None, is_new=False)
         _refuse_leaving(node, app, live, change, console)
-        settings = read_app_settings(app)
         layout = take_number(app)
         newly_kept: list[str] = []
         has_prepared = False
@@ -106,7 +105,7 @@ def cut_over(node: Node, app: AppLayout, change: Change, hooks: Hooks, console: 
                 hooks.ensure_runtime(slug)
                 newly_kept = keep_paths(node, app, slug.kept_paths)
                 release = freeze(node, app, layout, slug, config, live, change.origin)
-                start = render(node, app, release, slug, settings)
+                start = render(node, app, release, slug, read_app_settings(app))
                 hooks.before_prepare()
                 has_prepared = prepare(release, slug, hooks)
                 answer = start_web(node, app, release, slug, start, console, checks=change.checks)

@@ -104,7 +104,7 @@ class Doorman:
 
     def _retire(self, key: StartKey, request: Request) -> None:
         try:
-            retire(self._layout, self._sockets, key, request)
+            retire(self._layout, self._sockets, key, request, drain_s=self._node.settings.drain_timeout_s)
         except Exception:
             _log.exception("a retirement failed; it is tried again when the doorman starts", extra={"start": key.name})
         finally:

@@ -1,5 +1,8 @@
 """The end of a start that another one has taken over from: drain, stop, hand on what still queued, clear away.
 
+Nobody connects to it any more, so it is left alone until it has served what it has, requests and WebSockets alike, or
+the drain limit has come. Only then it is told to stop: many servers close WebSockets the moment they hear SIGTERM.
+
 Asked for in `starts/2/retire.json`, so that a doorman that dies in the middle finishes it later. Any step may run
 twice.
 """
@@ -12,7 +15,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from deploy.open_sockets import OpenSockets
+from deploy.process_memory import read_tree
 from deploy.relay import Forwarder
+from deploy.served_connections import has_connections
 from deploy.start_key import StartKey
 from deploy.supervisor import Supervisor
 from deploy.unavailable import accept_waiting
@@ -23,7 +28,10 @@ from toppcloud.unix import connect_unix
 
 GRACE_S = 0.5
 """Between the rename of `current` and SIGTERM: by then nobody is on the way to the old socket."""
+LATE_S = 2.0
+"""What runs on after the drain limit has so long to end by itself."""
 _RETRY_S = 1.0
+_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.25
 _FORWARD_PATIENCE_S = 30.0
 _RELAY = ".relay."
 _log = logging.getLogger(__name__)
@@ -54,10 +62,12 @@ def find_requests(layout: Layout) -> list[StartLayout]:
     return [StartLayout(path.parent) for path in layout.apps.glob("*/releases/*/starts/*/retire.json")]
 
 
-def retire(layout: Layout, sockets: OpenSockets, key: StartKey, request: Request) -> None:
-    """Take a start out of service. Blocks as long as its requests run."""
+def retire(layout: Layout, sockets: OpenSockets, key: StartKey, request: Request, *, drain_s: float) -> None:
+    """Take a start out of service. Blocks as long as its requests run, `drain_s` at most."""
+    supervisor = Supervisor(layout)
     wait_out_grace(request)
-    stop_programs(Supervisor(layout), request.programs)
+    is_drained = wait_until_drained(supervisor, request.programs, until=request.asked_at + drain_s)
+    stop_programs(supervisor, request.programs, is_drained=is_drained)
     forward_queued(layout, sockets, key)
     sockets.close(key)
     remove_tree(key.layout(layout).folder)
@@ -73,15 +83,29 @@ def wait_out_grace(request: Request) -> None:
     time.sleep(max(0.0, min(GRACE_S, request.asked_at + GRACE_S - time.time())))
 
 
-def stop_programs(supervisor: Supervisor, programs: tuple[str, ...]) -> None:
-    """Relays first, since what they have accepted needs the program behind them; then all else, at the same time."""
-    relays = [name for name in programs if _RELAY in name]
-    others = [name for name in programs if _RELAY not in name]
-    for names in (relays, others):
+def wait_until_drained(supervisor: Supervisor, programs: tuple[str, ...], *, until: float) -> bool:
+    """Whether the programs had served all their connections before `until` (seconds since 1970)."""
+    pause_s = _SHORTEST_PAUSE_S
+    while has_connections(_read_pids(supervisor, programs)):
+        if time.time() > until:
+            return False
+        time.sleep(pause_s)
+        pause_s = min(_LONGEST_PAUSE_S, pause_s * 1.5)
+    return True
+
+
+def stop_programs(supervisor: Supervisor, programs: tuple[str, ...], *, is_drained: bool) -> None:
+    """Relays first, since what they have accepted needs the program behind them; then all else, at the same time.
+
+    After the drain limit all at the same time: the program's last words to a WebSocket still pass through its relay.
+    """
+    relays = tuple(name for name in programs if _RELAY in name)
+    others = tuple(name for name in programs if _RELAY not in name)
+    for names in (relays, others) if is_drained else (programs,):
         for name in names:
-            _insist(lambda name=name: _stop(supervisor, name, wait=False))  # type: ignore[misc] # a bound copy
+            _insist(lambda name=name: _stop(supervisor, name, None if is_drained else LATE_S))  # type: ignore[misc]
         for name in names:
-            _insist(lambda name=name: supervisor.remove(name))  # type: ignore[misc]
+            _insist(lambda name=name: supervisor.remove(name))  # type: ignore[misc] # a bound copy
 
 
 def forward_queued(layout: Layout, sockets: OpenSockets, key: StartKey) -> None:
@@ -105,9 +129,18 @@ def forward_queued(layout: Layout, sockets: OpenSockets, key: StartKey) -> None:
         _log.info("forwarded queued connections", extra={"start": key.name, "count": count})
 
 
-def _stop(supervisor: Supervisor, name: str, *, wait: bool) -> None:
+def _read_pids(supervisor: Supervisor, programs: tuple[str, ...]) -> list[int]:
+    """All processes of these programs; none while supervisord is away."""
+    try:
+        states = [supervisor.state(name) for name in programs]
+    except ToppcloudError:
+        return []
+    return [pid for state in states if state and state.pid for pid in read_tree(state.pid)]
+
+
+def _stop(supervisor: Supervisor, name: str, patience_s: float | None) -> None:
     if supervisor.state(name) is not None:
-        supervisor.stop(name, wait=wait)
+        supervisor.stop(name, wait=False, patience_s=patience_s)
 
 
 def _insist(step: Callable[[], None]) -> None:

@@ -58,9 +58,10 @@ class Supervisor:
         """Start a program and return as soon as it was spawned. Nothing happens when it runs."""
         self._call("toppcloud.start", name)
 
-    def stop(self, name: str, *, wait: bool = True) -> None:
-        """Stop a program, its whole process group, within its stopwaitsecs; it is not started again."""
-        self._call("toppcloud.stop", name)
+    def stop(self, name: str, *, wait: bool = True, patience_s: float | None = None) -> None:
+        """Stop a program, its whole process group, within `patience_s` or else its stopwaitsecs; it is not started
+        again."""
+        self._call("toppcloud.stop", name, *(() if patience_s is None else (patience_s,)))
         pause_s = _SHORTEST_PAUSE_S
         while wait and not self._is_over(name):
             time.sleep(pause_s)
@@ -99,7 +100,7 @@ class Supervisor:
         state = self.state(name)
         return state is None or state.state in _OVER
 
-    def _call(self, method: str, *arguments: str) -> Any:
+    def _call(self, method: str, *arguments: str | float) -> Any:
         body = xmlrpc.client.dumps(arguments, method).encode()
         try:
             answer = self._post(body)
@@ -114,7 +115,7 @@ class Supervisor:
             return xmlrpc.client.loads(answer)[0][0]
         except xmlrpc.client.Fault as fault:
             raise ToppcloudError(
-                f"supervisord refused {method.rpartition('.')[2]} {' '.join(arguments)}.",
+                f"supervisord refused {method.rpartition('.')[2]} {' '.join(map(str, arguments))}.",
                 fault.faultString,
                 "See log/supervisord.log in the node's folder.",
                 reason="supervisord refused",

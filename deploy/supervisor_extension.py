@@ -73,11 +73,14 @@ class ToppcloudInterface:
         self._find(name).begin()
         return True
 
-    def stop(self, name: str) -> bool:
+    def stop(self, name: str, patience_s: float | None = None) -> bool:
         """One that is not known has stopped: two may want its end."""
         self._supervisord.reap()
         if name in self._supervisord.process_groups:
-            self._find(name).end()
+            program = self._find(name)
+            if patience_s is not None:
+                program.config.stopwaitsecs = min(program.config.stopwaitsecs, patience_s)
+            program.end()
         return True
 
     def remove(self, name: str) -> bool:

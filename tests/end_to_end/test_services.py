@@ -258,6 +258,7 @@ def test_written_files_are_left_behind_when_told_to(node: LiveNode, live_app: Ma
 def test_declared_files_are_kept_from_the_first_release(node: LiveNode, live_app: Make) -> None:
     declared = '[services.files]\nkeep = ["uploads", "db.sqlite3"]\n'
     repository = live_app(plain_files() | {"app.py": WRITER, "toppcloud.toml": declared})
+    assert node.request(repository.app).text == f"[] [] {node.layout.app(repository.app).files}"
     post(node, repository, "one")
     repository.commit("Second", {"extra.txt": ""})
     assert repository.push().status == 0
