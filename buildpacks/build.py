@@ -20,6 +20,7 @@ from buildpacks.interpreters import Interpreter
 from buildpacks.manifest import Manifest, read_manifest, scan_source, write_manifest
 from buildpacks.processes import Processes, choose_processes, read_declarations
 from buildpacks.python_version import PythonRequest, choose_python_request, refuse_unsuitable
+from buildpacks.seal import take_over
 from buildpacks.uv import BuildEnvironment, make_build_environment
 from buildpacks.virtualenv import Virtualenv, ensure_virtualenv
 from toppcloud.console import Console
@@ -179,6 +180,7 @@ def collect_django_static(
     bin_folder = request.slug.venv / "bin"
     path = environment.app.get("PATH") or BASE_PATH
     with console.timed_step("") as timed:
+        request.node.account.own_tree(source)
         found = collect_static(
             source,
             manage_py,
@@ -204,6 +206,8 @@ def describe_static(request: BuildRequest, root: Path) -> str:
 
 def finish_source(request: BuildRequest, interpreter: Interpreter) -> str:
     """The source's manifest, and bytecode for it: linked where the file is as before. Returns the content hash."""
+    account = request.node.account
+    take_over(request.slug.source, account)
     scanned = scan_source(request.slug.source)
     write_manifest(request.slug.manifest, scanned.manifest)
     compilations: list[Compilation] = list(list_compilations(request.slug.source, interpreter.cache_tag))
@@ -211,10 +215,13 @@ def finish_source(request: BuildRequest, interpreter: Interpreter) -> str:
         older = request.app.slug(request.previous.id)
         find = find_equal_source(request.slug.source, scanned.manifest, older)
         compilations = reuse_bytecode(compilations, find)
+    for folder in {compilation.target.parent for compilation in compilations}:
+        folder.mkdir(exist_ok=True)
+        account.own(folder)
     compile_files(
         interpreter.executable,
         compilations,
-        request.node.account,
+        account,
         timeout_s=request.node.settings.build_timeout_s,
         is_cancelled=request.is_cancelled,
     )

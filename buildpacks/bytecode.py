@@ -53,11 +53,13 @@ class Compilation:
 
 
 def list_compilations(top: Path, cache_tag: str, skipped: Iterable[str] = ()) -> Iterator[Compilation]:
-    """Every .py file below `top` but in folders named in `skipped`. Links are not followed."""
+    """Every .py file below `top` but in folders named in `skipped`. Links are not followed, nor written through."""
     leave_out = _SKIPPED | frozenset(skipped)
     for folder, folders, names in os.walk(top):
         folders[:] = sorted(name for name in folders if name not in leave_out)
         here = Path(folder)
+        if (here / "__pycache__").is_symlink():
+            continue
         for name in sorted(names):
             if name.endswith(".py") and not (here / name).is_symlink():
                 target = here / "__pycache__" / f"{name[:-3]}.{cache_tag}.pyc"

@@ -45,5 +45,6 @@ def _replace(path: Path, text: str) -> None:
     """A new file in place of the old: the old one may be a link into uv's cache."""
     if text != path.read_text():
         aside = path.with_name(f"{path.name}.new")
+        aside.unlink(missing_ok=True)
         aside.write_text(text)
         aside.replace(path)

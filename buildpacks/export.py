@@ -16,7 +16,6 @@ from typing import Protocol
 from dulwich.objects import S_IFGITLINK, parse_tree
 
 from buildpacks.links import find_outward_link
-from toppcloud.account import Account
 from toppcloud.errors import ToppcloudError
 from toppcloud.files import remove_tree
 
@@ -44,26 +43,25 @@ class _Walk:
     """What one export has met so far. Paths are bytes relative to the tree's top."""
 
     store: ObjectStore
-    account: Account
     files: int = 0
     submodules: list[str] = field(default_factory=list)
     links: dict[bytes, bytes] = field(default_factory=dict)
 
 
-def export_tree(store: ObjectStore, tree_id: bytes, target: Path, account: Account) -> Exported:
-    """Write the tree `tree_id` (hexadecimal) to `target`, which must not exist, as files of `account`.
+def export_tree(store: ObjectStore, tree_id: bytes, target: Path) -> Exported:
+    """Write the tree `tree_id` (hexadecimal) to `target`, which must not exist, as files of our own.
 
     Made aside and renamed when whole: after any error `target` is not there. Raises ToppcloudError naming the path
     for a link that leads outside, a name that no file may have, a missing object; OSError when the disk is full.
     """
     part = target.with_name(f"{target.name}.part")
     remove_tree(part)
-    walk = _Walk(store, account)
+    walk = _Walk(store)
     try:
         part.mkdir(mode=0o755)
         folder = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            _finish_folder(folder, account)
+            os.fchmod(folder, 0o755)
             _export_folder(walk, tree_id, folder, b"", 0)
             _refuse_outward(walk.links)
             _write_links(walk, folder)
@@ -100,16 +98,10 @@ def _export_inner_folder(walk: _Walk, tree_id: bytes, parent: int, name: bytes, 
     os.mkdir(name, 0o755, dir_fd=parent)
     folder = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
     try:
-        _finish_folder(folder, walk.account)
+        os.fchmod(folder, 0o755)
         _export_folder(walk, tree_id, folder, path, depth + 1)
     finally:
         os.close(folder)
-
-
-def _finish_folder(folder: int, account: Account) -> None:
-    os.fchmod(folder, 0o755)
-    if not account.is_self:
-        os.fchown(folder, account.uid, account.gid)
 
 
 def _write_blob(walk: _Walk, blob_id: bytes, folder: int, name: bytes, path: bytes, mode: int) -> None:
@@ -120,8 +112,6 @@ def _write_blob(walk: _Walk, blob_id: bytes, folder: int, name: bytes, path: byt
         while rest:
             rest = rest[os.write(fd, rest) :]
         os.fchmod(fd, 0o755 if mode & 0o100 else 0o644)
-        if not walk.account.is_self:
-            os.fchown(fd, walk.account.uid, walk.account.gid)
     finally:
         os.close(fd)
     walk.files += 1
@@ -134,8 +124,6 @@ def _write_links(walk: _Walk, top: int) -> None:
             os.symlink(target, path, dir_fd=top)
         except FileExistsError:
             raise _refusal(path, "The commit holds it twice.") from None
-        if not walk.account.is_self:
-            os.chown(path, walk.account.uid, walk.account.gid, dir_fd=top, follow_symlinks=False)
 
 
 def _refuse_outward(links: dict[bytes, bytes]) -> None:

@@ -15,6 +15,7 @@ from buildpacks.interpreters import Interpreter
 from buildpacks.uv import find_uv, hide_credentials
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
+from toppcloud.files import write_file
 from toppcloud.node import Node
 from toppcloud.program import ProgramFailed, run
 
@@ -79,8 +80,7 @@ def _constrain(installation: Installation, words: list[str]) -> list[str]:
     if installation.pins is None or words[0] != "pip":
         return []
     file = Path(installation.environment["TMPDIR"]) / "pins.txt"
-    file.write_text("".join(f"{name}=={version}\n" for name, version in installation.pins.items()))
-    file.chmod(0o644)
+    write_file(file, "".join(f"{name}=={version}\n" for name, version in installation.pins.items()))
     return ["--constraint", str(file)]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,7 +18,10 @@ from toppcloud.console import Console
 from toppcloud.files import remove_tree
 from toppcloud.layout import AppLayout, SlugLayout
 from toppcloud.node import Node
+from toppcloud.program import run
 from toppcloud.slug import Slug
+
+_COPY_TIMEOUT_S = 600.0
 
 
 def rebuild_venv(
@@ -85,8 +87,11 @@ def render_rebuilt(slug: Slug, interpreter: Interpreter) -> str:
 
 
 def _copy_source(node: Node, layout: SlugLayout) -> Path:
-    """Where installers may write beside what they read."""
+    """Where installers may write beside what they read. Made by them: the folder that it lies in is theirs."""
     copy = layout.tmp / "source"
-    shutil.copytree(layout.source, copy, symlinks=True)
-    node.account.own_tree(copy)
+    run(
+        ["cp", "--archive", "--reflink=auto", "--", layout.source, copy],
+        account=node.account,
+        timeout_s=_COPY_TIMEOUT_S,
+    )
     return copy

@@ -9,20 +9,21 @@ import stat
 from pathlib import Path
 
 from buildpacks.manifest import read_manifest
+from toppcloud.account import Account
 from toppcloud.files import remove_tree
 from toppcloud.layout import SlugLayout
 from toppcloud.slug import Slug, write_slug
+from toppcloud.tree import take_tree
 
 _FLUSHED_ONE_BY_ONE = 32
 
 
-def seal(layout: SlugLayout, slug: Slug, previous: SlugLayout | None) -> None:
+def seal(layout: SlugLayout, slug: Slug, previous: SlugLayout | None, account: Account) -> None:
     """From here on nothing runs or writes in the slug. As root its files become root's: no app can write to them."""
     remove_tree(layout.tmp)
+    take_over(layout.source, account)
     if previous is not None:
         link_equal_files(layout, previous)
-    if os.geteuid() == 0:
-        take_over(layout.source)
     flush(layout.source)
     write_slug(layout, slug)
 
@@ -39,19 +40,10 @@ def link_equal_files(layout: SlugLayout, previous: SlugLayout) -> int:
     return linked
 
 
-def take_over(source: Path) -> None:
-    """Give all below `source` to ourselves. A file with a second name that is not ours is copied first."""
-    top = os.fsencode(source)
-    os.chown(top, 0, 0, follow_symlinks=False)
-    for folder, folders, names in os.walk(top):
-        for name in (*folders, *names):
-            path = os.path.join(folder, name)  # noqa: PTH118 - bytes: names need not be text
-            info = os.lstat(path)
-            if info.st_uid == 0:
-                continue
-            if stat.S_ISREG(info.st_mode) and info.st_nlink > 1:
-                _copy_over(path, info)
-            os.chown(path, 0, 0, follow_symlinks=False)
+def take_over(source: Path, account: Account) -> None:
+    """From here on root may work in `source`: no program of the account can put anything there any more."""
+    if not account.is_self:
+        take_tree(source, account.gid)
 
 
 def flush(source: Path) -> None:
@@ -82,16 +74,6 @@ def _link_if_alike(older: bytes, newer: bytes) -> bool:
     os.link(older, aside, follow_symlinks=False)
     os.rename(aside, newer)  # noqa: PTH104 - bytes
     return True
-
-
-def _copy_over(path: bytes, info: os.stat_result) -> None:
-    aside = os.path.join(os.path.dirname(path), f".new-{secrets.token_hex(8)}".encode())  # noqa: PTH118, PTH120
-    source = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    with os.fdopen(source, "rb") as file, open(aside, "xb") as copy:  # noqa: PTH123 - bytes
-        while chunk := file.read(1 << 20):
-            copy.write(chunk)
-        os.fchmod(copy.fileno(), stat.S_IMODE(info.st_mode))
-    os.rename(aside, path)  # noqa: PTH104 - bytes
 
 
 def _join(folder: Path, path: bytes) -> bytes:

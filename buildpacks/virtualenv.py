@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -17,14 +18,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from buildpacks.bytecode import compile_files, find_same_file, list_compilations, reuse_bytecode
+from buildpacks.bytecode import Compilation, compile_files, find_same_file, list_compilations, reuse_bytecode
 from buildpacks.dependencies import hash_local
 from buildpacks.distributions import read_distributions
 from buildpacks.editable import rebase_editables
 from buildpacks.installer import Installation, fill_virtualenv
+from toppcloud.acting import act_as
 from toppcloud.console import Console
 from toppcloud.files import read_json, remove_tree, swap_symlink, write_json
 from toppcloud.layout import AppLayout, SlugLayout
+from toppcloud.tree import take_folders
 
 RECORD = "toppcloud.json"
 _KEY_LENGTH = 16
@@ -117,8 +120,8 @@ def _make_shared(
     with _marked_as_being_made(aside):
         try:
             venv = _fill(installation, aside, key, older, console)
-            relocate_scripts(aside, final)
-            _protect(aside, installation)
+            act_as(installation.node.account, functools.partial(relocate_scripts, aside, final))
+            _seal(aside, venv, installation)
             os.sync()
             aside.rename(final)
         except BaseException:
@@ -132,31 +135,36 @@ def _make_private(slug: SlugLayout, installation: Installation, older: Path | No
     remove_tree(path)
     path.mkdir()
     venv = _fill(installation, path, None, older, console)
-    _protect(path, installation)
+    _seal(path, venv, installation)
     swap_symlink(slug.venv, path.name)
     return venv
 
 
 def _fill(installation: Installation, path: Path, key: str | None, older: Path | None, console: Console) -> Virtualenv:
-    """Install into the empty folder `path`, compile, and write the record."""
+    """Install into the empty folder `path` and compile. What packages put there may be traps: root stays out."""
     node = installation.node
     node.account.own(path)
+    node.account.own_tree(installation.source)
     added = fill_virtualenv(installation, path, console)
-    rebase_editables(path, installation.source)
-    (path / ".lock").unlink(missing_ok=True)
-    compilations = list(list_compilations(path / "lib", installation.interpreter.cache_tag, skipped=("tests",)))
-    if older is not None:
-        compilations = reuse_bytecode(compilations, find_same_file(path / "lib", older / "lib"))
+    tidy = functools.partial(_tidy, path, installation.source, installation.interpreter.cache_tag, older)
     compile_files(
         installation.interpreter.executable,
-        compilations,
+        [Compilation(Path(source), Path(target), shown) for source, target, shown in act_as(node.account, tidy)],
         node.account,
         timeout_s=node.settings.build_timeout_s,
         is_cancelled=installation.is_cancelled,
     )
-    venv = Virtualenv(path, key, True, read_distributions(path), added)
-    write_json(path / RECORD, _render_record(venv, installation))
-    return venv
+    return Virtualenv(path, key, True, read_distributions(path), added)
+
+
+def _tidy(venv: Path, source: Path, cache_tag: str, older: Path | None) -> list[tuple[str, str, str]]:
+    """After the installer. Returns what is still to be compiled, as source, target and shown name."""
+    rebase_editables(venv, source)
+    (venv / ".lock").unlink(missing_ok=True)
+    compilations = list(list_compilations(venv / "lib", cache_tag, skipped=("tests",)))
+    if older is not None:
+        compilations = reuse_bytecode(compilations, find_same_file(venv / "lib", older / "lib"))
+    return [(str(item.source), str(item.target), item.shown) for item in compilations]
 
 
 def _render_record(venv: Virtualenv, installation: Installation) -> dict[str, Any]:
@@ -183,18 +191,22 @@ def relocate_scripts(venv: Path, final: Path) -> None:
         content = path.read_bytes() if is_script else b""
         if old in content:
             aside = path.with_name(f".{path.name}.new")
+            aside.unlink(missing_ok=True)
             aside.write_bytes(content.replace(old, new))
             aside.chmod(0o755)
             aside.replace(path)
 
 
-def _protect(venv: Path, installation: Installation) -> None:
-    """Nothing is added or removed from here on: as root the folders become root's, else they are made read-only."""
-    for folder, _, _ in os.walk(venv):
-        if installation.node.account.is_self:
-            Path(folder).chmod(0o555)
-        else:
-            os.chown(folder, 0, 0)
+def _seal(path: Path, venv: Virtualenv, installation: Installation) -> None:
+    """Write the record. Nothing else is added or removed: as root the folders become root's, else read-only."""
+    record = _render_record(venv, installation)
+    if not installation.node.account.is_self:
+        take_folders(path)
+        write_json(path / RECORD, record)
+        return
+    write_json(path / RECORD, record)
+    for folder, _, _ in os.walk(path):
+        Path(folder).chmod(0o555)
 
 
 @contextlib.contextmanager

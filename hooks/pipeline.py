@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from dulwich.errors import MissingCommitError
 from dulwich.objects import Commit, ObjectID
 from dulwich.walk import Walker
 
@@ -132,7 +133,7 @@ def make_slug(
         )
         slug = build(request, console)
         cancellation.raise_if_cancelled()
-        seal(layout, slug, app.slug(previous.id) if previous else None)
+        seal(layout, slug, app.slug(previous.id) if previous else None, node.account)
     except BaseException:
         remove_tree(layout.folder)
         raise
@@ -145,7 +146,7 @@ def export(
     """The commit's tree as files of the slug's own, and a line that says what came."""
     with console.timed_step("") as timed:
         layout.folder.mkdir(mode=0o755)
-        exported = export_tree(delivery.store, commit.tree, layout.source, node.account)
+        exported = export_tree(delivery.store, commit.tree, layout.source)
         count = count_commits(delivery)
         commits = "" if count is None else f"{count} commit{'' if count == '1' else 's'}, "
         timed.text = f'{app.name}: {commits}{exported.files} files ({delivery.commit[:7]} "{read_subject(commit)}")'
@@ -208,15 +209,18 @@ def read_subject(commit: Commit) -> str:
 
 
 def count_commits(delivery: Delivery) -> str | None:
-    """How many commits are new: `3`, `1000+`; None when the history cannot be walked (a shallow push)."""
+    """How many commits are new: `3`, `1000+`, as far as the history goes: a shallow push sends not all."""
     if delivery.kind != "push":
         return None
     exclude = [ObjectID(delivery.old_commit.encode())] if delivery.old_commit else []
+    store, tip = delivery.store, ObjectID(delivery.commit.encode())
+
+    def known_parents(commit: Commit) -> list[ObjectID]:
+        return [parent for parent in commit.parents if parent in store]
+
+    walker = Walker(store, [tip], exclude=exclude, max_entries=_COUNTED_COMMITS, get_parents=known_parents)
     try:
-        walker = Walker(
-            delivery.store, [ObjectID(delivery.commit.encode())], exclude=exclude, max_entries=_COUNTED_COMMITS
-        )
         count = sum(1 for _ in walker)
-    except KeyError:
+    except (KeyError, MissingCommitError):
         return None
     return f"{count}+" if count == _COUNTED_COMMITS else str(count)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from toppcloud.tree import give_tree
+
 
 @dataclass(frozen=True)
 class Account:
@@ -48,12 +50,8 @@ class Account:
 
     def own_tree(self, path: Path) -> None:
         """Give `path` and all below it to this user, following no link."""
-        if self.is_self:
-            return
-        self.own(path)
-        for folder, folders, names in os.walk(path):
-            for name in (*folders, *names):
-                os.chown(os.path.join(folder, name), self.uid, self.gid, follow_symlinks=False)  # noqa: PTH118
+        if not self.is_self:
+            give_tree(path, self.uid, self.gid)
 
 
 def find_account(name: str) -> Account | None:

@@ -68,7 +68,7 @@ class Builder:
         self.lines = []
         console = Console(self.lines.append)
         try:
-            export_tree(repository.store, repository.tree(files), layout.source, self.node.account)
+            export_tree(repository.store, repository.tree(files), layout.source)
             request = BuildRequest(
                 node=self.node,
                 app=self.app,
@@ -80,7 +80,7 @@ class Builder:
                 is_cancelled=lambda: self.cancelled_by,
             )
             slug = build(request, console)
-            seal(layout, slug, self.app.slug(self.previous.id) if self.previous else None)
+            seal(layout, slug, self.app.slug(self.previous.id) if self.previous else None, self.node.account)
         except BaseException:
             shutil.rmtree(layout.folder)
             raise

@@ -6,12 +6,11 @@ import pytest
 from dulwich.objects import Tree
 
 from buildpacks.export import DEEPEST, export_tree
-from toppcloud.account import this_account
 from toppcloud.errors import ToppcloudError
 
 
 def export(repository, files, target):
-    return export_tree(repository.store, repository.tree(files), target, this_account())
+    return export_tree(repository.store, repository.tree(files), target)
 
 
 def test_files_links_and_modes_arrive(repository, tmp_path):
@@ -32,9 +31,9 @@ def test_odd_modes_become_plain_ones(repository, tmp_path):
     assert stat.S_IMODE((tmp_path / "source/group").stat().st_mode) == 0o644
 
 
-def test_files_belong_to_the_account(repository, folder, account):
-    export_tree(repository.store, repository.tree({"a/b": "x"}), folder / "source", account)
-    assert {p.stat().st_uid for p in folder.glob("source/**/*")} == {account.uid}
+def test_files_are_out_of_reach_of_pushed_code(repository, folder):
+    export_tree(repository.store, repository.tree({"a/b": "x"}), folder / "source")
+    assert {p.stat().st_uid for p in folder.glob("source/**/*")} == {os.geteuid()}
 
 
 def test_name_with_newline_and_bytes_that_are_no_text(repository, tmp_path):
@@ -70,7 +69,7 @@ def test_submodules_are_named_and_left_empty(repository, tmp_path):
     top = Tree()
     top.add(b"lib", 0o160000, b"1" * 40)
     repository.store.add_object(top)
-    exported = export_tree(repository.store, top.id, tmp_path / "source", this_account())
+    exported = export_tree(repository.store, top.id, tmp_path / "source")
     assert exported.submodules == ("lib",)
     assert list((tmp_path / "source/lib").iterdir()) == []
 
@@ -89,7 +88,7 @@ def test_name_that_leads_elsewhere_is_refused(repository, tmp_path, name):
     for mode in (0o40000, 0o100644):
         top = raw_tree(repository, (mode, name, inner))
         with pytest.raises(ToppcloudError, match="cannot be written"):
-            export_tree(repository.store, top, tmp_path / "source", this_account())
+            export_tree(repository.store, top, tmp_path / "source")
         assert list(tmp_path.iterdir()) == []
 
 
@@ -98,7 +97,7 @@ def test_link_and_folder_of_one_name_are_refused(repository, tmp_path):
     (link,) = [e.sha for e in repository.store[repository.tree({"l": (0o120000, ".")})].iteritems()]
     top = raw_tree(repository, (0o120000, b"a", link), (0o40000, b"a", inner))
     with pytest.raises(ToppcloudError, match="a cannot be written"):
-        export_tree(repository.store, top, tmp_path / "source", this_account())
+        export_tree(repository.store, top, tmp_path / "source")
 
 
 def test_tree_of_endless_depth_is_refused(repository, tmp_path):
@@ -106,7 +105,7 @@ def test_tree_of_endless_depth_is_refused(repository, tmp_path):
     for _ in range(DEEPEST + 5):
         tree_id = raw_tree(repository, (0o40000, b"d", tree_id))
     with pytest.raises(ToppcloudError) as refused:
-        export_tree(repository.store, tree_id, tmp_path / "source", this_account())
+        export_tree(repository.store, tree_id, tmp_path / "source")
     assert "too deep" in refused.value.why
     assert list(tmp_path.iterdir()) == []
 
@@ -115,7 +114,7 @@ def test_missing_blob_leaves_nothing(repository, tmp_path):
     good = repository.store[repository.tree({"a": "x"})]
     top = raw_tree(repository, (0o100644, b"a", good.items()[0].sha), (0o100644, b"z", b"1" * 40))
     with pytest.raises(ToppcloudError, match="z cannot be written"):
-        export_tree(repository.store, top, tmp_path / "source", this_account())
+        export_tree(repository.store, top, tmp_path / "source")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -71,10 +71,10 @@ def test_socket_or_pipe_of_a_build_step_does_not_stop_the_build(tmp_path):
 
 def test_equal_files_become_links_and_others_stay(tmp_path):
     old = make_slug(tmp_path / "1", {"same": "1", "changed": "1", "mode": "1", "gone": "1"})
-    seal(old, record("1"), None)
+    seal(old, record("1"), None, this_account())
     new = make_slug(tmp_path / "2", {"same": "1", "changed": "2", "mode": "1", "new": "1"})
     (new.source / "mode").chmod(0o755)
-    seal(new, record("2"), old)
+    seal(new, record("2"), old, this_account())
     assert (new.source / "same").samefile(old.source / "same")
     for name in ("changed", "mode"):
         assert not (new.source / name).samefile(old.source / name)
@@ -89,8 +89,8 @@ def test_previous_slug_that_is_gone_or_was_altered_is_no_hindrance(tmp_path):
     (old.source / "a").unlink()
     (old.source / "b").write_text("altered")
     new = make_slug(tmp_path / "2", {"a": "1", "b": "1"})
-    seal(new, record("2"), old)
-    seal(make_slug(tmp_path / "3", {"a": "1"}), record("3"), SlugLayout(tmp_path / "gone"))
+    seal(new, record("2"), old, this_account())
+    seal(make_slug(tmp_path / "3", {"a": "1"}), record("3"), SlugLayout(tmp_path / "gone"), this_account())
     assert ((new.source / "a").read_text(), (new.source / "b").read_text()) == ("1", "1")
 
 
@@ -102,7 +102,7 @@ def test_files_of_the_slug_become_roots_but_a_foreign_file_does_not(folder, acco
     account.own(foreign)
     os.link(foreign, layout.source / "planted")
     account.own_tree(layout.source)
-    take_over(layout.source)
+    take_over(layout.source, account)
     assert {p.stat().st_uid for p in (layout.source, layout.source / "a", layout.source / "planted")} == {0}
     assert foreign.stat().st_uid == account.uid
     assert (layout.source / "planted").read_text() == "data"
