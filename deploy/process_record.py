@@ -1,6 +1,7 @@
 """Which processes are the node's: run/pids/NAME holds `PID STARTTIME`, so that a new node can end what an old one left.
 
-A pid alone is not enough: after a reboot it may be somebody else's. Source: proc(5), /proc/PID/stat, fields 3, 20 and 22.
+A pid alone is not enough: after a reboot it may be somebody else's.
+Source: proc(5), /proc/PID/stat, fields 3, 20 and 22.
 The functions that take no layout work on the current directory, which is the root of every daemon.
 """
 

@@ -103,11 +103,16 @@ class TinyNode:
         wait_until(lambda: (s := self.supervisor.state(program)) and s.pid not in (None, before))
 
     def kill_all(self) -> None:
-        for record in read_processes(self.layout.pids):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(record.pid, signal.SIGKILL)
-        for record in read_processes(self.layout.pids):
-            wait_until(lambda record=record: not record.is_alive)
+        """kill -9 of every process of the node; supervisord may start some of them again meanwhile."""
+
+        def kill_what_lives() -> bool:
+            alive = [record for record in read_processes(self.layout.pids) if record.is_alive]
+            for record in alive:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(record.pid, signal.SIGKILL)
+            return not alive
+
+        wait_until(kill_what_lives)
 
     def get(self, host: str, path: str = "/", method: str = "GET", body: bytes | None = None, **headers: str) -> Answer:
         connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=LIMIT_S)

@@ -150,7 +150,8 @@ def test_post_to_a_worker_that_dies_is_not_sent_twice(tiny_node, blog, make_modu
     app.wait_until_up("v1.1")
     answer = tiny_node.get(app.host, "/die", method="POST", body=b"x")
     assert answer.status == 502
-    until(lambda: tiny_node.supervisor.state("dies.web.1.v1.1").is_running)
+    until(lambda: tiny_node.supervisor.state("dies.web.1.v1.1").spawns == 2)
+    app.wait_until_up("v1.1")
     assert tiny_node.supervisor.state("dies.web.1.v1.1").spawns == 2
 
 
