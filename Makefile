@@ -12,6 +12,16 @@ PYTHON ?= $(shell examples/choose_python.sh)
 VENV := .venv
 BIN := $(VENV)/bin
 
+# uv trusts what pip and every other program of this machine trust; where uv has no way, pip as it is configured has.
+ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem),)
+export UV_SYSTEM_CERTS ?= true
+export UV_NATIVE_TLS ?= true
+endif
+INSTALL = install() { \
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable "$$1" || { \
+	echo "uv could not install; trying pip" && \
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable "$$1"; }; }; install
+
 .PHONY: demo stop test check bench clean
 
 demo: $(VENV)/node.installed
@@ -38,11 +48,11 @@ $(VENV)/uv.installed:
 	@touch $@
 
 $(VENV)/node.installed: setup.cfg pyproject.toml $(VENV)/uv.installed
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[node]'
+	@$(INSTALL) '.[node]'
 	@touch $@
 
 $(VENV)/test.installed: setup.cfg pyproject.toml $(VENV)/uv.installed
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[node,test]'
+	@$(INSTALL) '.[node,test]'
 	@touch $@ $(VENV)/node.installed
 
 clean:
