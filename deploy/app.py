@@ -88,13 +88,18 @@ def list_hosts(node: Node, app: AppLayout) -> list[str]:
 
 
 def stop_app(node: Node, app: AppLayout) -> None:
-    """End all processes of the app at once."""
+    """End all processes of the app at once, and close its sockets."""
     supervisor = Supervisor(node.layout)
     names = [name for name in supervisor.states(prefix=f"{app.name}.") if parse_program(name)]
     for name in names:
         supervisor.stop(name, wait=False)
     for name in names:
         supervisor.remove(name)
+    doorman = DoormanClient(node.layout)
+    for number in app.release_numbers():
+        starts = app.release(number).starts
+        for path in starts.iterdir() if starts.is_dir() else ():
+            doorman.close(app.name, number, int(path.name))
 
 
 def rename_app(node: Node, app: AppLayout, new_name: str) -> AppLayout:
@@ -118,11 +123,6 @@ def destroy_app(node: Node, app: AppLayout, *, keeps_data: bool) -> list[Path]:
     for host in list_hosts(node, app):
         remove_route(node, host)
     stop_app(node, app)
-    doorman = DoormanClient(node.layout)
-    for number in app.release_numbers():
-        starts = app.release(number).starts
-        for path in starts.iterdir() if starts.is_dir() else ():
-            doorman.close(app.name, number, int(path.name))
     dumps = destroy_services(node, app, keep=keeps_data)
     if keeps_data:
         dumps += save_files(node.layout, app)
