@@ -57,6 +57,6 @@ def describe_live(app: AppLayout) -> list[str]:
     if release is None:
         return [f"{app.name} has this commit, but no release of it went live.", "Build it: toppcloud ps:rebuild"]
     return [
-        f"v{release.version} is live ({release.kind}, {release.commit[:7]}); the branch holds this commit already.",
-        "To build its tip into a new release: toppcloud ps:rebuild",
+        f"v{release.version} is live ({release.kind}, {release.commit[:7]}); nothing new came to deploy.",
+        "To build the branch's tip into a new release: toppcloud ps:rebuild",
     ]

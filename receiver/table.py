@@ -130,7 +130,8 @@ CONFIG = (
         "Let a config var follow a service variable",
         "config:link DB_HOST=PG_DBHOST",
         "receiver.commands.config:link",
-        "For apps that read other names than the service gives. `config:unset` takes a link away.",
+        "For apps that read other names than the service gives. `config:get` and `config --json` give what it has now; "
+        "`config:unset` takes the link away.",
         arguments=(Argument("links", "KEY=VARIABLE", many=True),),
         options=_CHANGE,
         app=True,

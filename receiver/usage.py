@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -60,4 +61,6 @@ def _click_option(option: Option) -> click.Option:
 
 
 def _sentence(text: str) -> str:
+    """`No such option '--jso'. Did you mean '--json'?`, whatever click adds in brackets."""
+    text = re.sub(r" \(Did you mean one of: ('[^']*').*\)", r" Did you mean \1?", text)
     return text if text.endswith((".", "?", "!")) else f"{text}."

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 
 from deploy.app_settings import read_app_settings
+from deploy.bindings import service_variables
 from deploy.configuration import read_config, read_live_config, read_staged, require_set, stage
 from deploy.cutover import Outcome
 from hooks.changes import Wishes, change_config, describe_config, link_config, unlink_config
@@ -23,7 +24,8 @@ def show(session: Session, *, app: str, show: bool, as_json: bool) -> None:
     layout = session.app(app)
     config = read_config(layout)
     if as_json:
-        session.print_json({key: str(value) for key, value in sorted(config.items())})
+        values = {**_read_linked(session, layout), **config}
+        session.print_json({key: str(value) for key, value in sorted(values.items())})
         return
     links = {key: target for key, target in read_app_settings(layout).links.items() if key not in config}
     staged = read_staged(layout)
@@ -45,7 +47,8 @@ def show(session: Session, *, app: str, show: bool, as_json: bool) -> None:
 
 def get(session: Session, *, app: str, key: str) -> None:
     """The value and nothing else; nothing and exit 1 when it is not set."""
-    value = read_config(session.app(app)).get(key)
+    layout = session.app(app)
+    value = {**_read_linked(session, layout), **read_config(layout)}.get(key)
     if value is None:
         session.exit(1)
     session.write(f"{value}\n")
@@ -89,10 +92,10 @@ def unset_vars(
     plain = tuple(parse_config_key(key) for key in keys if key not in linked)
     require_set(layout, config, plain)
     if linked:
+        began = time.monotonic()
         wishes = _wishes(session, no_check, leave_files)
-        _tell(
-            session, layout, unlink_config(session.node, layout, linked, wishes, session.console), "", time.monotonic()
-        )
+        outcome = unlink_config(session.node, layout, linked, wishes, session.console)
+        _tell(session, layout, outcome, f"{', '.join(linked)} unlinked", began)
     if plain:
         _apply(session, app, dict.fromkeys(plain), stage, no_check, leave_files)
 
@@ -104,6 +107,13 @@ def link(session: Session, *, app: str, links: tuple[str, ...], no_check: bool, 
     wanted = parse_assignments(links)
     outcome = link_config(session.node, layout, wanted, _wishes(session, no_check, leave_files), session.console)
     _tell(session, layout, outcome, ", ".join(f"{name} following {target}" for name, target in wanted.items()), began)
+
+
+def _read_linked(session: Session, layout: AppLayout) -> dict[str, str]:
+    """The vars that follow a service's, with what they have now."""
+    variables = service_variables(session.node, layout)
+    links = read_app_settings(layout).links
+    return {key: str(variables[target]) for key, target in links.items() if target in variables}
 
 
 def _apply(

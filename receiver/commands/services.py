@@ -107,7 +107,6 @@ def remove(
             f"This removes {service} of {app} and all data in it.",
             "A dump is kept on the node." if not discard_data else "No dump is kept.",
             f"If it is meant: toppcloud services:remove {service} -a {app} --confirm {app}",
-            status=2 if confirm is None else 1,
         )
     wishes = Wishes(session.person, not no_check, leave_files)
     set_leaving(layout, service, leaving=True)

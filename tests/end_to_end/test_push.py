@@ -187,3 +187,13 @@ def test_clone_gives_back_what_was_pushed(node: LiveNode, live_app: Make) -> Non
 
 def plain(version: str) -> str:
     return plain_files(version)["app.py"]
+
+
+def test_push_from_a_shallow_clone_makes_an_app(node: LiveNode, new_app: Make) -> None:
+    repository = new_app()
+    repository.commit("Second", {"note": "2"})
+    shallow = node.folder / f"shallow-{repository.app}"
+    repository.git("clone", "-q", "--depth", "1", f"file://{repository.path}", str(shallow))
+    said = node.run(["git", "push", repository.git("remote", "get-url", "toppcloud"), "main"], cwd=shallow)
+    assert said.status == 0, said.all
+    assert "1 commit, 4 files" in said.err

@@ -161,3 +161,9 @@ def wait_until(is_so: Callable[[], object], timeout_s: float = 20) -> None:
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_logs_of_a_mistyped_process_type_are_refused_with_the_nearest(app: Repository) -> None:
+    said = app.toppcloud("logs", "--process", "wep")
+    assert said.status == 1
+    assert "Did you mean 'web'?" in said.err

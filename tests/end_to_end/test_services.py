@@ -166,10 +166,14 @@ def test_service_is_added_and_removed_with_a_dump(node: LiveNode, live_app: Make
     assert "DATABASE_URL" in node.request(repository.app, "/environ").text
     assert repository.toppcloud("config:link", "DB_HOST=PG_DBHOST").status == 0
     assert '"DB_HOST": "127.0.0.1"' in node.request(repository.app, "/environ").text
+    assert repository.toppcloud("config:get", "DB_HOST").out == "127.0.0.1\n"
+    assert json.loads(repository.toppcloud("config", "--json").out)["DB_HOST"] == "127.0.0.1"
+    assert "DB_HOST unlinked" in repository.toppcloud("config:unset", "DB_HOST").out
+    assert repository.toppcloud("config:get", "DB_HOST").status == 1
     assert node.ssh("pg:psql", "-a", repository.app, "-c", "create table kept_table (x int)").status == 0
 
     unsure = repository.toppcloud("services:remove", "postgres")
-    assert unsure.status == 2 and "--confirm" in unsure.err
+    assert unsure.status == 1 and "--confirm" in unsure.err
     wrong = repository.toppcloud("services:remove", "postgres", "--confirm", "other")
     assert wrong.status == 1
     said = repository.toppcloud("services:remove", "postgres", "--confirm", repository.app)

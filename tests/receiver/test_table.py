@@ -108,7 +108,8 @@ def test_mistyped_command_is_wrong_usage_with_the_nearest(words, said):
     ("line", "said"),
     [
         ("config:set", "Missing argument 'KEY=VALUE'."),
-        ("config:set --stag A=1", "--stag"),
+        ("config:set --stag A=1", "'--stag'. Did you mean '--stage'?"),
+        ("config --jso", "'--jso'. Did you mean '--json'?"),
         ("apps extra", "extra"),
         ("releases -n many", "many"),
         ("apps:create", "NAME"),
