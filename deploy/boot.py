@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
+from deploy.app import add_route
 from deploy.app_settings import read_app_settings
 from deploy.cutover import render
 from deploy.doorman_client import DoormanClient
@@ -35,6 +36,7 @@ def boot_apps(node: Node, console: Console) -> list[str]:
         try:
             with hold_lock(app.release_lock, by="node", doing="starting", timeout_s=10):
                 sweep_app(app)
+                add_route(node, app, node.settings.host(name))  # a crash while it was made or renamed may have lost it
                 boot_app(node, app, console)
         except Exception as error:
             _log.exception("an app did not start", extra={"app": name})
