@@ -6,7 +6,7 @@ import secrets
 from pathlib import Path
 
 from deploy.doorman_client import DoormanClient
-from deploy.kept_files import save_files
+from deploy.kept_files import gather_databases, save_files
 from deploy.provisioning import destroy_services
 from deploy.settle import parse_program
 from deploy.supervisor import Supervisor
@@ -123,6 +123,8 @@ def destroy_app(node: Node, app: AppLayout, *, keeps_data: bool) -> list[Path]:
     for host in list_hosts(node, app):
         remove_route(node, host)
     stop_app(node, app)
+    if keeps_data:
+        gather_databases(node, app)
     dumps = destroy_services(node, app, keep=keeps_data)
     if keeps_data:
         dumps += save_files(node.layout, app)

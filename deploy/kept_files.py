@@ -73,6 +73,8 @@ def unkeep_paths(node: Node, app: AppLayout, paths: Sequence[str]) -> None:
 
     The caller holds the release lock.
     """
+    if not paths:
+        return
     number = app.live_number()
     for path in paths:
         if number is not None:
@@ -120,33 +122,51 @@ def list_kept(app: AppLayout) -> list[KeptFile]:
     return [_describe(app.files / path, path) for path in read_app_settings(app).kept_files]
 
 
-def save_files(layout: Layout, app: AppLayout) -> list[Path]:
-    """For an app that no longer runs and is being destroyed: files/, and databases that the live release wrote beside
-    its code, move into one folder in kept/. Nothing to move, no folder."""
+def gather_databases(node: Node, app: AppLayout) -> None:
+    """For an app that no longer runs and is being destroyed: databases that the live release wrote beside its code
+    join files/. Raises ToppcloudError when something is in the way there."""
     databases = _list_written_databases(app)
-    has_files = app.files.is_dir() and any(app.files.iterdir())
-    if not databases and not has_files:
+    if not databases:
+        return
+    make_files_folder(app, node.account)
+    source = app.release(app.live_number() or 0).source
+    try:
+        act_as(node.account, functools.partial(_join_files, source, app.files, databases))
+    except OSError as error:
+        raise ToppcloudError(
+            f"{', '.join(databases)} cannot be kept: {error.strerror} ({error.filename}).",
+            f"{app.name} no longer runs, and its data is still there.",
+            f"Move it away on the node, or destroy it too: toppcloud apps:destroy -a {app.name} --discard-data",
+            reason="data cannot be kept",
+        ) from error
+
+
+def save_files(layout: Layout, app: AppLayout) -> list[Path]:
+    """files/ of an app that is being destroyed moves into kept/. Nothing in it, no folder."""
+    if not app.files.is_dir() or not any(app.files.iterdir()):
         return []
     layout.kept.mkdir(mode=0o700, exist_ok=True)
     target = layout.kept_from(app.name, f"{now_utc():%Y%m%dT%H%M%SZ}", "files")
-    if has_files:
-        app.files.rename(target)
-    for source, path in databases:
-        for suffix in ("", *COMPANIONS):
-            if (place := source / f"{path}{suffix}").exists():
-                (target / path).parent.mkdir(parents=True, exist_ok=True)
-                place.rename(target / f"{path}{suffix}")
+    app.files.rename(target)
     return [target]
 
 
-def _list_written_databases(app: AppLayout) -> list[tuple[Path, str]]:
+def _join_files(source: Path, files: Path, databases: Sequence[str]) -> None:
+    """As the account: a link that the app has put into files/ leads it no further than it may go by itself."""
+    for path in databases:
+        for suffix in ("", *COMPANIONS):
+            if (place := source / f"{path}{suffix}").exists():
+                (files / path).parent.mkdir(parents=True, exist_ok=True)
+                place.rename(files / f"{path}{suffix}")
+
+
+def _list_written_databases(app: AppLayout) -> list[str]:
     release = read_live_release(app)
     if release is None:
         return []
-    layout = app.release(release.version)
     kept = read_app_settings(app).kept_files
-    written = find_written(layout, app.slug(release.slug), kept)
-    return [(layout.source, file.path) for file in written if file.is_database]
+    written = find_written(app.release(release.version), app.slug(release.slug), kept)
+    return [file.path for file in written if file.is_database]
 
 
 def _is_replaced(path: Path) -> bool:

@@ -14,7 +14,16 @@ from pathlib import Path
 import pytest
 
 from deploy.app_settings import read_app_settings
-from deploy.kept_files import gather_kept, gather_late, keep_paths, link_kept, list_kept, save_files, unkeep_paths
+from deploy.kept_files import (
+    gather_databases,
+    gather_kept,
+    gather_late,
+    keep_paths,
+    link_kept,
+    list_kept,
+    save_files,
+    unkeep_paths,
+)
 from deploy.release import Release, write_release
 from deploy.sqlite_file import is_sqlite
 from deploy.written_files import find_written
@@ -321,10 +330,30 @@ def test_listing_has_sizes_and_destroying_saves_the_files(node: Node, app: AppLa
     slug.source.mkdir(parents=True)
     write_release(app.release(1), Release(1, "push", "", "", "s1", "ana", "", {}, None))
     sqlite3.connect(app.release(1).source / "left.db").execute("CREATE TABLE x (y)").connection.close()
+    gather_databases(node, app)
     (saved,) = save_files(node.layout, app)
     assert is_sqlite(saved / "left.db")
     assert (saved / "media/default.jpg").read_text() == "default" and saved.parent == node.layout.kept
     assert save_files(node.layout, app) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="without root there is nobody to trap")
+def test_link_among_the_files_does_not_lead_a_saved_database_to_roots_places(
+    node: Node, app: AppLayout, tmp_path: Path
+) -> None:
+    (app.files).mkdir()
+    (app.files / "etc").symlink_to(tmp_path)
+    node.account.own_tree(app.files)
+    app.slug("s1").source.mkdir(parents=True)
+    write_release(app.release(1), Release(1, "push", "", "", "s1", "ana", "", {}, None))
+    source = app.release(1).source
+    (source / "etc").mkdir()
+    sqlite3.connect(source / "etc/ld.so.preload").execute("CREATE TABLE x (y)").connection.close()
+    node.account.own_tree(source)
+    with pytest.raises(ToppcloudError, match="cannot be kept"):
+        gather_databases(node, app)
+    assert list(tmp_path.iterdir()) == []
+    assert is_sqlite(source / "etc/ld.so.preload")
 
 
 def test_exchange_works_where_the_file_system_cannot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
