@@ -112,7 +112,15 @@ def _render_fetchable(fetchable: tuple[str, ...], is_known: bool) -> list[str]:
 
 
 def _render_closed(node: Node, closed: list[ClosedInterpreter]) -> list[str]:
-    return [f"{c.executable} is there, but {node.account.name} may not enter {c.closed}." for c in closed[:3]]
+    return [f"{c.executable} is there, but {_render_barrier(node, c)}." for c in closed[:3]]
+
+
+def _render_barrier(node: Node, interpreter: ClosedInterpreter) -> str:
+    name = node.account.name
+    if interpreter.closed is None:
+        return f"{name} cannot run it: {interpreter.output.rstrip('.')}"
+    verb = "run" if interpreter.closed == interpreter.executable else "enter"
+    return f"{name} may not {verb} {interpreter.closed}"
 
 
 def _choose_cure(request: PythonRequest, found: Interpreters, closed: list[ClosedInterpreter]) -> str:
@@ -120,7 +128,9 @@ def _choose_cure(request: PythonRequest, found: Interpreters, closed: list[Close
     if closed:
         version = closed[0].version or request.text
         lines.append(f"On the node, put it where all may enter: PYENV_ROOT=/opt/pyenv pyenv install {version}")
-        lines.append(f"or open the way: chmod o+x {closed[0].closed}")
+        if barrier := closed[0].closed:
+            bits = "o+rx" if barrier == closed[0].executable else "o+x"
+            lines.append(f"or open the way: chmod {bits} {barrier}")
     if found.usable:
         newest = max((i.version for i in found.usable), key=_as_numbers)
         minor = ".".join(newest.split(".")[:2])

@@ -26,6 +26,7 @@ from toppcloud.program import run
 _NAME = re.compile(r"python3(\.\d+)?\Z")
 _VERSION_IN_PATH = re.compile(r"(?:versions/|cpython-|python)(\d+\.\d+(?:\.\d+)?)")
 _OLDEST = (3, 8)
+_SHARED_PYENV = Path("/opt/pyenv")  # where those who may not enter a home folder are told to put one
 _PROBE_TIMEOUT_S = 20
 _PROBE = """
 import json, platform, sys, sysconfig
@@ -57,12 +58,15 @@ class Interpreter:
 
 @dataclass(frozen=True)
 class ClosedInterpreter:
-    """One that is there, but behind `closed`, which the account of pushed code may not enter or read."""
+    """One that is there, but that the account of pushed code cannot execute."""
 
     executable: Path
-    closed: Path
+    closed: Path | None
+    """What that account may not enter or read on the way to it; None when it may, and the program fails all the same."""
     version: str
     """As its path says it: `3.12.1`, `3.12` or empty."""
+    output: str = ""
+    """What it said last when it failed."""
 
 
 @dataclass(frozen=True)
@@ -86,10 +90,12 @@ def find_interpreters(node: Node) -> Interpreters:
             continue
         key = _identify(path)
         probe = known.get(key) or _probe(path, node.account)
-        if probe:
-            probes[key] = probe
-            if _is_usable(probe):
-                usable.append(_make_interpreter(path, probe, node.layout))
+        if isinstance(probe, str):
+            closed.append(ClosedInterpreter(path, None, _guess_version(path), probe))
+            continue
+        probes[key] = probe
+        if _is_usable(probe):
+            usable.append(_make_interpreter(path, probe, node.layout))
     if probes != known:
         write_json(node.layout.interpreter_probes, probes)
     return Interpreters(tuple(usable), tuple(closed))
@@ -113,7 +119,11 @@ def _list_candidates(layout: Layout, variables: Mapping[str, str]) -> Iterator[P
     folders = [*layout.pythons.glob("*/bin")]
     folders += [Path(folder) for folder in variables.get("PATH", "").split(":") if folder.startswith("/")]
     folders += [Path("/usr/local/bin"), Path("/usr/bin")]
-    folders += [*_glob(pyenv, "versions/*/bin"), *_glob(home, ".local/share/uv/python/*/bin")]
+    folders += [
+        *_glob(pyenv, "versions/*/bin"),
+        *_glob(_SHARED_PYENV, "versions/*/bin"),
+        *_glob(home, ".local/share/uv/python/*/bin"),
+    ]
     for folder in folders:
         if folder.name == "shims" or os.path.lexists(folder.parent / "pyvenv.cfg"):
             continue
@@ -143,14 +153,16 @@ def _identify(path: Path) -> str:
     return f"{path} {info.st_ino} {info.st_size} {info.st_mtime_ns}"
 
 
-def _probe(path: Path, account: Account) -> dict[str, Any] | None:
-    """What the interpreter says of itself when `account` runs it; None when it cannot."""
+def _probe(path: Path, account: Account) -> dict[str, Any] | str:
+    """What the interpreter says of itself when `account` runs it; when it cannot, a line that says why."""
     try:
         finished = run([path, "-I", "-S", "-c", _PROBE], account=account, cwd=Path("/"), timeout_s=_PROBE_TIMEOUT_S)
         value = json.loads(finished.stdout)
-    except (ToppcloudError, ValueError):
-        return None
-    return value if isinstance(value, dict) else None
+    except ToppcloudError as error:
+        return next((line for line in reversed(error.output) if line.strip()), error.why or error.what)
+    except ValueError:
+        return "it does not answer as a Python does"
+    return value if isinstance(value, dict) else "it does not answer as a Python does"
 
 
 def _is_usable(probe: dict[str, Any]) -> bool:

@@ -23,7 +23,11 @@ def check_interpreters(node: Node) -> Iterator[Finding]:
         yield Finding(OK, f"Python {', '.join(versions)} for apps")
     else:
         yield Finding(FAIL, "apps have no Python", "apt-get install python3, or let a push fetch one: .python-version")
-    for folder in sorted({closed.closed for closed in found.closed}):
+    for folder in sorted({closed.closed for closed in found.closed if closed.closed}):
         behind = [str(closed.version or closed.executable) for closed in found.closed if closed.closed == folder]
         what = f"Python {', '.join(behind)} cannot be used: {folder} is closed to the account {node.account.name}"
         yield Finding(WARN, what, f"chmod o+x {folder}, or leave it")
+    for broken in found.closed:
+        if broken.closed is None:
+            what = f"{broken.executable} cannot be run by the account {node.account.name}: {broken.output.rstrip('.')}"
+            yield Finding(WARN, what, "Install it where all may use it, or leave it")

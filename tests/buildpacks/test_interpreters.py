@@ -91,6 +91,26 @@ def test_one_that_cannot_be_run_counts_as_absent(node_here, folder):
     assert versions(node_here) == []
 
 
+def test_one_that_fails_is_named_with_what_it_said(node_here, folder):
+    path = put_python(folder / ".pyenv/versions/3.99.1/bin/python3.99", "3.99.1")
+    path.write_text("#!/bin/sh\necho libpython3.99.so.1.0: cannot open shared object file >&2; exit 127\n")
+    with pytest.raises(ToppcloudError) as refused:
+        ensure_interpreter(node_here, PythonRequest("3.99", ".python-version"), Console(print))
+    message = "\n".join(refused.value.lines())
+    assert f"{path} is there, but {node_here.account.name} cannot run it: libpython3.99.so.1.0" in message
+    assert "PYENV_ROOT=/opt/pyenv pyenv install 3.99.1" in message
+
+
+def test_one_that_may_not_be_executed_is_named_with_the_cure(node_here, folder, account):
+    if account.is_self:
+        pytest.skip("only root runs pushed code as somebody else")
+    path = put_python(folder / "bin/python3.99", "3.99.0")
+    path.chmod(0o700)
+    with pytest.raises(ToppcloudError) as refused:
+        ensure_interpreter(node_here, PythonRequest("3.99", ".python-version"), Console(print))
+    assert f"chmod o+rx {path}" in refused.value.cure
+
+
 def test_one_behind_a_closed_folder_is_named_with_the_cure(node_here, folder, account):
     if account.is_self:
         pytest.skip("only root runs pushed code as somebody else")
