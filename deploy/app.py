@@ -40,8 +40,7 @@ def create_app(node: Node, name: str) -> AppLayout:
     ):
         folder.mkdir(mode=mode)
         folder.chmod(mode)
-    for folder in (aside.venvs, aside.files):
-        node.account.own(folder)
+    node.account.own(aside.files)
     try:
         aside.folder.rename(app.folder)
     except OSError as error:
@@ -102,11 +101,17 @@ def stop_app(node: Node, app: AppLayout) -> None:
             doorman.close(app.name, number, int(path.name))
 
 
+def require_free_name(node: Node, name: str) -> AppLayout:
+    """Where an app of that name would lie. Raises ToppcloudError when it cannot be a name, or is another app's."""
+    target = node.layout.app(parse_app_name(name))
+    if target.folder.exists():
+        raise ToppcloudError(f"There is an app '{name}' already.", "", "Choose another name.")
+    return target
+
+
 def rename_app(node: Node, app: AppLayout, new_name: str) -> AppLayout:
     """Give an app that is not running another name: its folder and its routes. Its database keeps its names."""
-    target = node.layout.app(parse_app_name(new_name))
-    if target.folder.exists():
-        raise ToppcloudError(f"There is an app '{new_name}' already.", "", "Choose another name.")
+    target = require_free_name(node, new_name)
     hosts = list_hosts(node, app)
     app.folder.rename(target.folder)
     for host in hosts:

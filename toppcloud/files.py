@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import secrets
@@ -10,6 +11,10 @@ import shutil
 import stat
 from pathlib import Path
 from typing import Any
+
+from toppcloud.program import run
+
+_REMOVAL_TIMEOUT_S = 600.0
 
 
 def write_file(path: Path, content: str | bytes, *, mode: int = 0o644) -> None:
@@ -79,10 +84,17 @@ def remove_tree(path: Path) -> None:
 
 
 def _remove(path: Path) -> None:
-    """Remove a tree, read-only folders in it included."""
+    """Remove a tree, read-only folders in it included, and however deep an app has made it."""
     try:
         shutil.rmtree(path)
-    except PermissionError:
+    except RecursionError:
+        _remove_deep(path)
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENAMETOOLONG):
+            _remove_deep(path)
+            return
+        if not isinstance(error, PermissionError):
+            raise
         path.chmod(stat.S_IRWXU)
         for folder, folders, _ in os.walk(path):
             for name in folders:
@@ -90,6 +102,11 @@ def _remove(path: Path) -> None:
                 if not inner.is_symlink():
                     inner.chmod(stat.S_IRWXU)
         shutil.rmtree(path)
+
+
+def _remove_deep(path: Path) -> None:
+    """shutil calls itself, and holds a descriptor, for each level."""
+    run(["rm", "--recursive", "--force", "--", path], timeout_s=_REMOVAL_TIMEOUT_S)
 
 
 def sweep_temporary(folder: Path) -> None:

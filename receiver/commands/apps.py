@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from deploy.app import create_app, destroy_app, list_hosts, rename_app, stop_app
+import contextlib
+from collections.abc import Iterator
+
+from deploy.app import create_app, destroy_app, list_hosts, rename_app, require_free_name, stop_app
 from deploy.app_settings import read_app_settings
 from deploy.bindings import read_bindings
 from deploy.boot import boot_app, sweep_app
@@ -81,17 +84,12 @@ def _describe(session: Session, app: AppLayout) -> dict[str, object]:
 def rename(session: Session, *, app: str, new_name: str) -> None:
     """Both locks are held: nothing is built or put live meanwhile. The processes start again under the new name."""
     layout = session.app(app)
-    try:
-        with (
-            hold_lock(layout.build_lock, by=session.person, doing="renaming"),
-            lock_release(layout, by=session.person, doing="renaming", console=session.console),
-        ):
-            stop_app(session.node, layout)
-            renamed = rename_app(session.node, layout, new_name)
-            sweep_app(renamed)
-            boot_app(session.node, renamed, session.console)
-    except LockBusy as busy:
-        raise ToppcloudError(f"{app} is being built.", "", "Wait, or: toppcloud builds:cancel") from busy
+    with lock_app(session, layout, "renaming"):
+        require_free_name(session.node, new_name)
+        stop_app(session.node, layout)
+        renamed = rename_app(session.node, layout, new_name)
+        sweep_app(renamed)
+        boot_app(session.node, renamed, session.console)
     session.write(f"{app} is {new_name} now: {session.node.settings.url(new_name)}")
     session.write(f"Its git address changed too: toppcloud git:remote {new_name}")
 
@@ -106,11 +104,26 @@ def destroy(session: Session, *, app: str, confirm: str | None, discard_data: bo
             f"toppcloud apps:destroy -a {app} --confirm {app}",
         )
     layout = session.app(app)
-    with lock_release(layout, by=session.person, doing="destroying", console=session.console):
+    with lock_app(session, layout, "destroying"):
         dumps = destroy_app(session.node, layout, keeps_data=not discard_data)
     session.write(f"{app} is gone.")
     for dump in dumps:
         session.write(f"A dump of its data is kept on the node: {dump}")
+
+
+@contextlib.contextmanager
+def lock_app(session: Session, app: AppLayout, doing: str) -> Iterator[None]:
+    """Nothing is built and nothing put live while the block runs."""
+    try:
+        with (
+            hold_lock(app.build_lock, by=session.person, doing=doing),
+            lock_release(app, by=session.person, doing=doing, console=session.console),
+        ):
+            yield
+    except LockBusy as busy:
+        raise ToppcloudError(
+            f"{app.name} is being built.", "", f"Wait, or: toppcloud builds:cancel -a {app.name}"
+        ) from busy
 
 
 def open_app(session: Session, *, app: str) -> None:

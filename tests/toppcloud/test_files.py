@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -26,6 +27,18 @@ def test_a_failed_write_keeps_the_old(tmp_path: Path) -> None:
     else:
         raise AssertionError("a folder was replaced by a file")
     assert [entry.name for entry in tmp_path.iterdir()] == ["folder"]
+
+
+def test_tree_of_any_depth_is_removed(tmp_path: Path) -> None:
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(3000):
+        os.mkdir("d", dir_fd=here)
+        inner = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.close(here)
+    remove_tree(tmp_path / "d")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_json_round_trip_and_default(tmp_path: Path) -> None:
