@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 
 from deploy.app_settings import read_app_settings
-from deploy.check import Answer, check_start
+from deploy.check import Answer, Cure, check_start
 from deploy.doorman_client import DoormanClient
-from deploy.output_log import read_last_lines
+from deploy.output_log import read_last_lines, shorten_tracebacks
 from deploy.release import Release
 from deploy.start import WEB, Process, Start, program_name
+from deploy.start_key import parse_program_name
 from deploy.supervisor import Supervisor
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
@@ -19,6 +20,7 @@ from toppcloud.node import Node
 from toppcloud.slug import Slug
 
 _UNCHECKED_TIMEOUT_S = 5.0
+_OUTPUT_LINES, _SHOWN_LINES = 200, 20
 
 
 def start_web(
@@ -61,9 +63,25 @@ def _check(node: Node, app: AppLayout, release: Release, slug: Slug, start: Star
         slug.check,
         host=node.settings.host(app.name),
         timeout_s=timeout_s,
+        cure=choose_cure(app, release),
         start_relay=lambda process: start_relay(node, app, start, process),
-        read_output=lambda: read_last_lines(app, release.version, process_type=WEB),
+        read_output=lambda since: _read_output(app, release, since),
     )
+
+
+def _read_output(app: AppLayout, release: Release, since: float) -> list[str]:
+    lines = read_last_lines(app, release.version, process_type=WEB, since=since, count=_OUTPUT_LINES)
+    return shorten_tracebacks(lines)[-_SHOWN_LINES:]
+
+
+def choose_cure(app: AppLayout, release: Release) -> Cure:
+    """In the words of what was done: a push, a change without one, or a new start of what is live."""
+    if app.live_number() == release.version:
+        return Cure("Correct the cause and try again.", "--no-check", f"toppcloud logs -n 500 -a {app.name}")
+    output = f"toppcloud releases:output v{release.version} -a {app.name}"
+    if release.kind in ("push", "rebuild"):
+        return Cure("Correct it, commit and push again.", "-o no-check", output)
+    return Cure("Correct it and type the command again.", "--no-check", output)
 
 
 def _wait_unchecked(node: Node, app: AppLayout, release: Release, slug: Slug, start: Start) -> None:
@@ -85,7 +103,8 @@ def stop_programs(node: Node, app: AppLayout, layout: ReleaseLayout) -> None:
     """Stop and forget all programs of a release that never went live, and close its sockets."""
     supervisor = Supervisor(node.layout)
     for name in supervisor.states(prefix=f"{app.name}."):
-        if f".v{layout.number}." in name:
+        parsed = parse_program_name(name)  # a process type may be called v12, so looking for that would not do
+        if parsed and parsed[0].release == layout.number:
             supervisor.remove(name)
     if layout.starts.is_dir():
         for path in layout.starts.iterdir():
