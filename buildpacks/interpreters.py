@@ -62,7 +62,7 @@ class ClosedInterpreter:
 
     executable: Path
     closed: Path | None
-    """What that account may not enter or read on the way to it; None when it may, and the program fails all the same."""
+    """What that account may not enter or read on the way to it; None when it may, and it fails all the same."""
     version: str
     """As its path says it: `3.12.1`, `3.12` or empty."""
     output: str = ""
