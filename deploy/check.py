@@ -15,16 +15,28 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deploy.start import Process, Start, is_listening
-from deploy.supervisor import ProgramState, Supervisor
+from deploy.supervisor import BACKOFF, EXITED, FATAL, ProgramState, Supervisor
 from toppcloud.errors import ToppcloudError
 from toppcloud.layout import Layout
 from toppcloud.slug import Check
 from toppcloud.unix import connect_unix
 
-EXITS_ALLOWED = 3
+TRIES = 3
 _POLL_S = 0.02
 _LOOK_EVERY_S = 0.1
 _LARGEST_HEAD = 65536
+
+
+@dataclass(frozen=True)
+class Cure:
+    """What somebody can do whose release does not answer; it depends on what they did."""
+
+    again: str
+    """`Correct it, commit and push again.`"""
+    option: str
+    """`-o no-check`"""
+    output: str
+    """The command that shows all that the processes wrote."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +55,16 @@ def check_start(
     *,
     host: str,
     timeout_s: float,
+    cure: Cure,
     start_relay: Callable[[Process], None],
-    read_output: Callable[[], list[str]],
+    read_output: Callable[[float], list[str]],
 ) -> Answer:
     """Wait until the start's web process answers `check.path`. Its programs run already.
 
     Raises ToppcloudError, with the process's own last lines, when it exits at start, does not answer within
-    `timeout_s`, or answers with 500 or above.
+    `timeout_s`, or answers with 500 or above. `read_output` is given a moment and returns the last lines since then.
     """
-    watch = _Watch(Supervisor(layout), start, start_relay, read_output)
+    watch = _Watch(Supervisor(layout), start, cure, start_relay, read_output)
     began = time.monotonic()
     with _Request(start.layout.socket, check.path, host) as request:
         while (status := request.poll_status(_POLL_S)) is None:
@@ -65,9 +78,9 @@ def check_start(
         raise ToppcloudError(
             f"The new version answered {check.path} with {status}.",
             f"It was asked as http://{host}{check.path} on its own socket, before any traffic.",
-            "See its output above; correct it and push again. To go live without this check: -o no-check",
+            f"{cure.again} To go live without this check: {cure.option}",
             reason=f"health check answered {status}",
-            output=read_output(),
+            output=read_output(0.0),
         )
     return Answer(status, time.monotonic() - began, bool(watch.relayed))
 
@@ -79,11 +92,13 @@ class _Watch:
         self,
         supervisor: Supervisor,
         start: Start,
+        cure: Cure,
         start_relay: Callable[[Process], None],
-        read_output: Callable[[], list[str]],
+        read_output: Callable[[float], list[str]],
     ) -> None:
         self._supervisor = supervisor
         self._start = start
+        self._cure = cure
         self._start_relay = start_relay
         self._read_output = read_output
         self._next_look_s = 0.0
@@ -100,15 +115,16 @@ class _Watch:
                 self._start_relay(process)
 
     def _refuse_crash(self, process: Process, state: ProgramState | None, elapsed_s: float) -> None:
-        if state is None or (state.spawns <= EXITS_ALLOWED and state.state != "FATAL"):
+        """After its last try: then what that try wrote is all there, and nothing of a next one."""
+        if state is None or not (state.spawns >= TRIES and state.state in (BACKOFF, EXITED, FATAL)):
             return
         raise ToppcloudError(
             f"v{self._start.release.number} never answered: its web process exits at start "
-            f"({EXITS_ALLOWED} tries in {elapsed_s:.0f} s).",
+            f"({TRIES} tries in {elapsed_s:.0f} s).",
             "Its last lines stand above.",
-            f"Correct it and push again. All its output: toppcloud releases:output v{self._start.release.number}",
+            f"{self._cure.again} All its output: {self._cure.output}",
             reason="web process exits at start",
-            output=self._read_output(),
+            output=self._read_output(state.started_at),
         )
 
     def refuse_silence(self, timeout_s: float) -> ToppcloudError:
@@ -118,7 +134,7 @@ class _Watch:
             f"Its web process runs, but it serves neither the socket that it inherits nor its $PORT ({ports}).",
             'Bind 0.0.0.0:$PORT, or give it more time in toppcloud.toml: [checks] timeout = "120s"',
             reason="web process never answers",
-            output=self._read_output(),
+            output=self._read_output(0.0),
         )
 
 

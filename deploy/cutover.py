@@ -17,6 +17,7 @@ from deploy.configuration import apply_changes, read_live_config, read_staged, u
 from deploy.freeze import Origin, freeze
 from deploy.kept_files import keep_paths, unkeep_paths
 from deploy.leaving_files import refuse_leaving_data
+from deploy.output_log import read_last_lines
 from deploy.prune import prune_releases
 from deploy.release import (
     Release,
@@ -29,7 +30,7 @@ from deploy.release import (
 )
 from deploy.services.postgres_advice import advise_on_output
 from deploy.settle import settle
-from deploy.start import Start, render_start
+from deploy.start import WEB, Start, render_start
 from deploy.web import discard_start, start_web, stop_programs
 from toppcloud.console import Console
 from toppcloud.disk import refusing_full_disk
@@ -42,6 +43,7 @@ from toppcloud.node import Node
 from toppcloud.slug import Slug, read_slug
 
 RELEASE_LOCK_TIMEOUT_S = 120.0
+_OUTPUT_LINES = 1000
 _log = logging.getLogger(__name__)
 
 
@@ -96,6 +98,8 @@ def cut_over(node: Node, app: AppLayout, change: Change, hooks: Hooks, console: 
         slug = _require_slug(app, change.choose_slug(live))
         if change.refuses_no_change and live and config == old_config and slug.id == live.slug:
             return Outcome(live, None, is_new=False)
+        if live and staged:
+            console.step(f"config that waited goes in: {', '.join(sorted(staged))}")
         _refuse_leaving(node, app, live, change, console)
         layout = take_number(app)
         newly_kept: list[str] = []
@@ -198,7 +202,8 @@ def undo(node: Node, app: AppLayout, layout: ReleaseLayout, error: BaseException
             error if isinstance(error, ToppcloudError) else ToppcloudError("The node failed.", reason="node failure")
         )
         mark_failed(layout, known)
-        _write_output(layout, [*console.transcript, *known.output, *known.lines()])
+        written = read_last_lines(app, layout.number, process_type=WEB, count=_OUTPUT_LINES)
+        _write_output(layout, [*console.transcript, *(written or known.output), *known.lines()])
     except OSError:
         _log.exception("could not clear up after a failed release; the next change will", extra={"app": app.name})
 

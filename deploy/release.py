@@ -160,20 +160,21 @@ def require_rollback_target(app: AppLayout, version: int | None) -> Release:
 
 def _choose_previous(app: AppLayout, live: Release) -> Release:
     """The last that went live before the one being left. Rollbacks are seen through: two in a row go further back."""
-    origin = live
+    origin, number_left = live, live.version
     while origin.copy_of is not None:
-        earlier = read_release(app.release(origin.copy_of))
+        number_left = origin.copy_of  # also when it is gone: what came after it is what was rolled back from
+        earlier = read_release(app.release(number_left))
         if earlier is None:
             break
         origin = earlier
     for number in app.release_numbers():
         layout = app.release(number)
-        if number < origin.version and layout.went_live.exists():
+        if number < number_left and layout.went_live.exists():
             release = read_release(layout)
             if release is not None:
                 return release
     raise ToppcloudError(
-        f"There is no release before v{origin.version} to go back to.",
+        f"There is no release before v{number_left} to go back to.",
         f"Kept are: {_render_versions(app)}.",
         "Name one: toppcloud rollback vN",
         reason="nothing to go back to",

@@ -7,6 +7,7 @@ import time
 from deploy.app_settings import read_app_settings
 from deploy.release import Release
 from deploy.start import choose_port, process_environment
+from deploy.web import choose_cure
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
 from toppcloud.layout import AppLayout
@@ -32,11 +33,12 @@ def run_release_command(node: Node, app: AppLayout, release: Release, slug: Slug
             on_line=console.detail,
         )
     except ProgramFailed as failure:
+        cure = choose_cure(app, release)
         ending = "did not end in time" if failure.status_code is None else f"ended with {failure.status_code}"
         raise ToppcloudError(
             f"v{release.version} was not put live: its release command {ending}.",
             f"release: {command}. What it changed in the database before that is still there.",
-            f"Correct it and push again. All its output: toppcloud releases:output v{release.version}",
+            f"{cure.again} All its output: {cure.output}",
             reason="release command failed",
         ) from failure
     console.step("release command done", time.monotonic() - began)

@@ -17,7 +17,7 @@ from deploy.release import (
     write_release,
 )
 from toppcloud.errors import ToppcloudError
-from toppcloud.files import swap_symlink
+from toppcloud.files import remove_tree, swap_symlink
 from toppcloud.layout import AppLayout, Layout
 
 
@@ -111,3 +111,11 @@ def test_the_frozen_environment_is_private_and_config_wins(app: AppLayout) -> No
     assert layout.env.stat().st_mode & 0o777 == 0o600
     assert read_environment(layout).merged() == {"A": "mine", "B": "theirs"}
     assert "mine" not in repr(read_environment(layout))
+
+
+def test_a_rollback_whose_target_was_pruned_does_not_return_to_the_bad_one_either(app: AppLayout) -> None:
+    good, _bad = make_release(app), make_release(app)
+    make_release(app, copy_of=good)
+    remove_tree(app.release(good).folder)
+    with pytest.raises(ToppcloudError, match="no release before v1"):
+        require_rollback_target(app, None)
