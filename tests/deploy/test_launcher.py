@@ -33,7 +33,8 @@ def test_ignored_signals_are_not_inherited(tiny_node, make_app, until):
     app = make_app(tiny_node, "signals")
     app.run(StartKey("signals", 1, 1), argv=["/bin/sh", "-c", "grep SigIgn /proc/self/status; exec sleep 100"])
     until(lambda: "SigIgn" in app.log())
-    assert int(app.log().split("SigIgn:")[1].split()[0], 16) == 0
+    of_libc = 0b11 << 31  # 32 and 33 are glibc's own: a program that was started by make has them ignored
+    assert int(app.log().split("SigIgn:")[1].split()[0], 16) & ~of_libc == 0
     tiny_node.supervisor.remove("signals.web.1.v1.1")
 
 

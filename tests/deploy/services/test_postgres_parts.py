@@ -86,7 +86,7 @@ def test_programs_are_copied_whole_to_where_another_account_can_run_them(tmp_pat
     closed = PostgresLayout(tmp_path / "closed" / "postgres")
     newest = choose_server_programs(closed, this_account(), None)
     assert newest.major >= 18 and not closed.folder.exists()  # reachable: nothing is copied
-    if this_account().uid == 0:
+    if this_account().uid == 0 and nobody.find_closed(newest.bin) is None:
         assert choose_server_programs(closed, nobody, None) == newest
 
     from deploy.services import postgres_programs
@@ -97,6 +97,23 @@ def test_programs_are_copied_whole_to_where_another_account_can_run_them(tmp_pat
     assert run([copy.path("postgres"), "--version"]).lines == run([newest.path("postgres"), "--version"]).lines
     assert all(path.stat().st_mode & 0o004 for path in layout.programs.rglob("*") if not path.is_symlink())
     assert copy.path("postgres").stat().st_mode & 0o777 == 0o755
+
+
+def test_programs_are_copied_from_where_initdb_would_misread_its_own_path(tmp_path: Path, monkeypatch) -> None:
+    from deploy.services import postgres_programs
+
+    real = postgres_programs._package_folder()
+    package = tmp_path / 'a "$HOME" `b` \\' / real.name
+    package.parent.mkdir()
+    package.symlink_to(real)
+    package.with_name(f"{real.name}.libs").symlink_to(real.with_name(f"{real.name}.libs"))
+    monkeypatch.setattr(postgres_programs, "_package_folder", lambda: package)
+    for misread in '"$`\\':
+        with pytest.raises(ToppcloudError) as refused:
+            choose_server_programs(PostgresLayout(tmp_path / misread), this_account(), None)
+        assert misread in refused.value.why and "--root" in refused.value.cure
+    copied = choose_server_programs(PostgresLayout(tmp_path / "plain"), this_account(), None)
+    assert copied.bin.is_relative_to(tmp_path / "plain" / "programs") and copied.path("initdb").exists()
 
 
 def test_client_programs_are_never_older_than_the_server() -> None:
