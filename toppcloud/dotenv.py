@@ -23,6 +23,7 @@ _LINE = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _SKIPPED = re.compile(r"[^\S\n]*(?:#[^\n]*)?(?:\n|\Z)")
+_LONGEST_BYTES = 128 * 1024
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
 
 
@@ -43,7 +44,8 @@ def parse_dotenv(text: str) -> dict[str, str]:
                 "Nothing was set.",
                 'Quote values that span lines: KEY="…"',
             )
-        values[parse_config_key(match["key"])] = _value(match)
+        key = parse_config_key(match["key"])
+        values[key] = _require_usable(key, _value(match))
         position = match.end()
     return values
 
@@ -60,10 +62,21 @@ def parse_assignments(words: Iterable[str]) -> dict[str, str]:
                 "Example: toppcloud config:set SECRET=x",
                 status=2,
             )
-        if "\0" in value:
-            raise ToppcloudError(f"The value of {key} holds a NUL byte.", "No program can be given one.")
-        values[parse_config_key(key)] = value
+        values[parse_config_key(key)] = _require_usable(key, value)
     return values
+
+
+def _require_usable(key: str, value: str) -> str:
+    """`value`, if a program can be given it. The message never shows it. Source: execve(2)."""
+    if "\0" in value:
+        raise ToppcloudError(f"The value of {key} holds a NUL byte.", "No program can be given one.")
+    if len(f"{key}={value}".encode(errors="surrogateescape")) >= _LONGEST_BYTES:
+        raise ToppcloudError(
+            f"The value of {key} is too long.",
+            f"A program can be given {_LONGEST_BYTES // 1024} KiB in one variable. Nothing was set.",
+            "Put it into a file that the app keeps: toppcloud files:keep PATH",
+        )
+    return value
 
 
 def _value(match: re.Match[str]) -> str:

@@ -40,13 +40,13 @@ class LockBusy(Exception):
 
 @contextlib.contextmanager
 def hold_lock(path: Path, *, by: str, doing: str, timeout_s: float = 0.0) -> Iterator[None]:
-    """Hold the lock at `path` while the block runs. Raises LockBusy when it is not free within `timeout_s`.
+    """Hold the lock at `path` while the block runs. Raises LockBusy when it is not free within `timeout_s`, and
+    FileNotFoundError when the folder that it lies in is gone, perhaps since it was waited for.
 
     The descriptor is not inherited by programs that the block starts, so none of them can keep the lock.
     """
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = _open_locked(path, time.monotonic() + timeout_s)
     try:
-        _acquire(fd, path, time.monotonic() + timeout_s)
         record = {"by": by, "doing": doing, "pid": os.getpid(), "since": render_iso(now_utc())}
         os.ftruncate(fd, 0)
         os.pwrite(fd, json.dumps(record).encode(), 0)
@@ -74,7 +74,23 @@ def read_holder(path: Path) -> Holder | None:
         os.close(fd)
 
 
-def _acquire(fd: int, path: Path, deadline: float) -> None:
+def _open_locked(path: Path, deadline: float) -> int:
+    """The locked file: the one that lies at `path` then, not one that was removed while it was waited for."""
+    while True:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            _acquire(fd, deadline)
+            if os.path.samestat(os.fstat(fd), path.stat()):
+                return fd
+        except FileNotFoundError:
+            pass  # opening it again tells whether the folder is gone too
+        except BaseException:
+            os.close(fd)
+            raise
+        os.close(fd)
+
+
+def _acquire(fd: int, deadline: float) -> None:
     while True:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

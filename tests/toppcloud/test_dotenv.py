@@ -64,3 +64,11 @@ def test_an_assignment_without_value_is_wrong_usage_and_shows_no_secret() -> Non
     with pytest.raises(ToppcloudError) as caught:
         parse_assignments(["SECRET"])
     assert caught.value.status == 2
+
+
+@pytest.mark.parametrize("value", ["a\0b", "x" * 131072])
+def test_what_no_program_can_be_given_is_refused_and_not_shown(value: str) -> None:
+    for parse in (lambda: parse_dotenv(f"KEY='{value}'\n"), lambda: parse_assignments([f"KEY={value}"])):
+        with pytest.raises(ToppcloudError, match="KEY") as refused:
+            parse()
+        assert value not in "".join(refused.value.lines())

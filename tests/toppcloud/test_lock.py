@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,33 @@ def test_a_lock_dies_with_its_process(tmp_path: Path) -> None:
 
 def test_nobody_holds_a_lock_that_never_was(tmp_path: Path) -> None:
     assert read_holder(tmp_path / "none") is None
+
+
+def test_lock_that_went_with_its_folder_is_not_had(tmp_path: Path) -> None:
+    path = tmp_path / "app/lock"
+    path.parent.mkdir()
+    gone = threading.Event()
+
+    def wait() -> None:
+        with pytest.raises(FileNotFoundError), hold_lock(path, by="bo", doing="x", timeout_s=20):
+            pass
+        gone.set()
+
+    with hold_lock(path, by="ana", doing="destroying"):
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        path.parent.rename(tmp_path / "gone")
+    waiting.join(20)
+    assert gone.is_set()
+
+
+def test_lock_of_a_folder_that_was_made_anew_is_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "app/lock"
+    path.parent.mkdir()
+    with hold_lock(path, by="ana", doing="destroying"):
+        path.parent.rename(tmp_path / "gone")
+        path.parent.mkdir()
+        with hold_lock(path, by="bo", doing="building"):
+            holder = read_holder(path)
+    assert holder
+    assert holder.by == "bo"
