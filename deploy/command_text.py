@@ -1,6 +1,7 @@
-"""A Procfile line: how it is handed to a shell so that signals and inherited sockets reach the right process.
+"""A Procfile line: how it is run so that signals and inherited sockets reach the right process.
 
-gunicorn blog.wsgi --bind 0.0.0.0:$PORT      one program: the shell expands $PORT and becomes it (`exec`)
+gunicorn blog.wsgi --bind 0.0.0.0:$PORT      one program: run as it is, $PORT put in; no shell adds variables of its own
+python report.py "$HOME/x" *.csv             one program with more to expand: a shell does, and becomes it (`exec`)
 python migrate.py && gunicorn blog.wsgi      several: the shell stays, and is stopped as a process group
 """
 
@@ -12,6 +13,9 @@ from dataclasses import dataclass
 
 _SHELL = "/bin/bash"
 _NEEDS_SHELL = re.compile(r"[;&|<>()`\n]|\$\(")
+_SINGLE_QUOTED = re.compile(r"'[^']*'")
+_PORT = re.compile(r"('[^']*')|\$PORT\b|\$\{PORT\}")
+_EXPANDED = re.compile(r"[$*?\[\]~#!{}\\]")  # what a shell would do more with than split
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _SHELL_WORDS = "cd exec export if for while case until source . set eval ulimit umask trap { ! time [["
 _BUILTINS = frozenset(_SHELL_WORDS.split())
@@ -47,10 +51,13 @@ def parse_command(text: str) -> CommandText:
     return CommandText(text, is_single, tuple(words) if is_single else ())
 
 
-def render_argv(command: CommandText, extra: tuple[str, ...] = ()) -> list[str]:
+def render_argv(command: CommandText, port: int, extra: tuple[str, ...] = ()) -> list[str]:
     """The argv that runs it. `extra` words are put at the end of a single program's line."""
     if not command.is_single:
         return [_SHELL, "-c", command.text]
+    with_port = _PORT.sub(lambda match: match[1] or str(port), command.text)
+    if not _EXPANDED.search(_SINGLE_QUOTED.sub("", with_port)) and not _ASSIGNMENT.match(with_port):
+        return [*shlex.split(with_port), *extra]
     assignments, rest = _split_assignments(command.text)
     tail = "".join(f" {shlex.quote(word)}" for word in extra)
     return [_SHELL, "-c", f"{assignments}exec {rest}{tail}"]

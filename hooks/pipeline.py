@@ -1,4 +1,6 @@
-"""THE STORY of a push, one call a line: lock build, export, detect and build, seal, provision, cut over.
+"""THE STORY of a push, one call a line: lock build, export, provision, detect and build, seal, cut over.
+
+Services come before the build: a Django project may want its DATABASE_URL as soon as `collectstatic` reads settings.
 
 What is refused in here changes no file, process or route of the live release.
 """
@@ -17,6 +19,7 @@ from dulwich.walk import Walker
 
 from buildpacks.build import BuildRequest, build, choose_slug_id
 from buildpacks.export import export_tree
+from buildpacks.processes import read_declarations
 from buildpacks.seal import seal
 from buildpacks.virtualenv import collect_unused_venvs
 from deploy.bindings import service_variables
@@ -73,8 +76,6 @@ def deliver(node: Node, app: AppLayout, delivery: Delivery, console: Console) ->
         config = read_config(app)
         slug = make_slug(node, app, delivery, config, cancellation, console)
         try:
-            provision(node, app, slug.services, console)
-            cancellation.raise_if_cancelled()
             outcome = put_live(node, app, delivery, slug, config, cancellation, console)
         except BaseException:
             remove_tree(app.slug(slug.id).folder)
@@ -121,6 +122,7 @@ def make_slug(
     try:
         export(node, app, delivery, commit, layout, console)
         cancellation.raise_if_cancelled()
+        provision(node, app, read_declarations(layout.source).services(), console)
         request = BuildRequest(
             node=node,
             app=app,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from deploy.app_settings import read_app_settings
+from deploy.command_text import parse_command, render_argv
 from deploy.release import Release
 from deploy.start import choose_port, process_environment
 from deploy.web import choose_cure
@@ -20,12 +21,13 @@ def run_release_command(node: Node, app: AppLayout, release: Release, slug: Slug
     """Run it in the release's own source folder, its lines shown as they come. Raises ToppcloudError."""
     command = release.release_command
     assert command is not None
-    environment = process_environment(node, app, release, slug, read_app_settings(app), "release.1", choose_port())
+    port = choose_port()
+    environment = process_environment(node, app, release, slug, read_app_settings(app), "release.1", port)
     began = time.monotonic()
     console.line(f"-----> release: {command}")
     try:
         run(
-            ["/bin/bash", "-c", command],
+            render_argv(parse_command(command), port),
             env=environment,
             cwd=app.release(release.version).source,
             timeout_s=node.settings.release_timeout_s,

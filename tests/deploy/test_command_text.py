@@ -8,10 +8,9 @@ from deploy.command_text import find_gunicorn_config, parse_command, render_argv
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("gunicorn a:b --bind 0.0.0.0:$PORT", "exec gunicorn a:b --bind 0.0.0.0:$PORT"),
+        ("gunicorn a:b --log-file $HOME/log", "exec gunicorn a:b --log-file $HOME/log"),
+        ("gunicorn *.py", "exec gunicorn *.py"),
         ("A=1 B='x y' gunicorn app", "A=1 B='x y' exec gunicorn app"),
-        ("python -c 'a;b'", "exec python -c 'a;b'"),
-        ("bash start.sh", "exec bash start.sh"),
         ("a; b", "a; b"),
         ("true && gunicorn x", "true && gunicorn x"),
         ("cd x", "cd x"),
@@ -21,13 +20,29 @@ from deploy.command_text import find_gunicorn_config, parse_command, render_argv
     ],
 )
 def test_one_program_replaces_its_shell_and_others_do_not(text: str, line: str) -> None:
-    assert render_argv(parse_command(text)) == ["/bin/bash", "-c", line]
+    assert render_argv(parse_command(text), 5123) == ["/bin/bash", "-c", line]
+
+
+@pytest.mark.parametrize(
+    ("text", "argv"),
+    [
+        ("gunicorn a:b --bind 0.0.0.0:$PORT", ["gunicorn", "a:b", "--bind", "0.0.0.0:5123"]),
+        ("x \"${PORT}\" '$PORT' $PORTS", None),
+        ("x ${PORT}", ["x", "5123"]),
+        ("python -c 'a;b'", ["python", "-c", "a;b"]),
+        ("bash start.sh", ["bash", "start.sh"]),
+        ("gunicorn 'blog:create_app()'", ["gunicorn", "blog:create_app()"]),
+    ],
+)
+def test_a_plain_line_is_run_without_a_shell(text: str, argv: list[str] | None) -> None:
+    rendered = render_argv(parse_command(text), 5123)
+    assert rendered == argv if argv else rendered[0] == "/bin/bash"
 
 
 def test_extra_words_are_quoted() -> None:
     assert (
-        render_argv(parse_command("gunicorn app"), ("--config", "/a b/c.py"))[2]
-        == "exec gunicorn app --config '/a b/c.py'"
+        render_argv(parse_command("A=1 gunicorn app"), 1, ("--config", "/a b/c.py"))[2]
+        == "A=1 exec gunicorn app --config '/a b/c.py'"
     )
 
 
