@@ -37,7 +37,7 @@ def boot_apps(node: Node, console: Console) -> list[str]:
             with hold_lock(app.release_lock, by="node", doing="starting", timeout_s=10):
                 sweep_app(app)
                 add_route(node, app, node.settings.host(name))  # a crash while it was made or renamed may have lost it
-                boot_app(node, app, console)
+                boot_app(node, app, Console(lambda line: _log.info("%s", line)))
         except Exception as error:
             _log.exception("an app did not start", extra={"app": name})
             what = error.what if isinstance(error, ToppcloudError) else f"{type(error).__name__}: {error}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 import socket
 import sys
 import time
@@ -71,7 +72,8 @@ def start_node(root: Path, options: StartOptions, starter: Starter, console: Con
         try:
             start_supervisor(layout, starter.path)
             wait_until_up(layout)
-            boot_apps(node, console)
+            with logging_to(layout.program_log("start")):
+                boot_apps(node, console)
             wait_until_answering(node)
         except BaseException:
             end_all(layout)
@@ -134,6 +136,20 @@ def start_supervisor(layout: Layout, path: str) -> None:
         cwd=layout.root,
         output=layout.program_log("supervisord-errors"),
     )
+
+
+@contextlib.contextmanager
+def logging_to(path: Path) -> Iterator[None]:
+    """What an operator may want to read later goes to a file and not to the terminal."""
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+    path.chmod(0o600)
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+        handler.close()
 
 
 def wait_until_up(layout: Layout) -> None:

@@ -71,8 +71,6 @@ def retire(layout: Layout, sockets: OpenSockets, key: StartKey, request: Request
     forward_queued(layout, sockets, key)
     sockets.close(key)
     remove_tree(key.layout(layout).folder)
-    for program in request.programs:
-        layout.output_pipe(program).unlink(missing_ok=True)
     if request.remove_source and layout.app(key.app).live_number() != key.release:
         release = key.release_layout(layout)
         remove_tree(release.source)

@@ -68,10 +68,11 @@ class Supervisor:
             pause_s = min(_LONGEST_PAUSE_S, pause_s * 1.5)
 
     def remove(self, name: str) -> None:
-        """Stop a program if need be, and forget it."""
+        """Stop a program if need be, and forget it with the pipe that its output went into."""
         if self.state(name) is not None:
             self.stop(name)
             self._call("toppcloud.remove", name)
+        self.layout.output_pipe(name).unlink(missing_ok=True)
 
     def state(self, name: str) -> ProgramState | None:
         """The program of that name, or None."""
