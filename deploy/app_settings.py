@@ -1,6 +1,6 @@
 """settings.json of an app: what belongs to the app and not to a release. Changed only under a lock of its own.
 
-{"formation": {"web": 1, "worker": 2}, "kept_files": ["media"], "links": {"DB_HOST": "PG_DBHOST"}, "python": "3.12"}
+{"formation": {"web": 1, "worker": 2}, "kept_files": ["media"], "links": {"DB_HOST": "PG_DBHOST"}}
 """
 
 from __future__ import annotations
@@ -29,8 +29,6 @@ class AppSettings:
     """Paths below the source folder that last over releases: ("db.sqlite3", "media")."""
     stopped: bool = False
     """Whether `ps:stop` was the last word."""
-    python: str | None = None
-    """The Python of the first build that named none: later builds stay with it."""
 
 
 def read_app_settings(app: AppLayout) -> AppSettings:

@@ -163,7 +163,7 @@ def lock_release(app: AppLayout, *, by: str, doing: str, console: Console) -> It
         raise ToppcloudError(
             f"Another change of {app.name} is under way: {_render_holder(busy.holder)}.",
             f"It has not ended within {RELEASE_LOCK_TIMEOUT_S:.0f} s. Nothing was changed.",
-            "Try again in a moment, or end it: toppcloud builds:cancel",
+            "Try again in a moment.",
             reason="another change under way",
         ) from busy
 

@@ -20,10 +20,9 @@ def test_update_changes_what_is_named_and_leaves_the_rest(tmp_path: Path) -> Non
 
 def test_key_of_another_version_survives_an_update(tmp_path: Path) -> None:
     app = AppLayout(tmp_path)
-    app.settings.write_text('{"idle_s": 1800, "python": "3.12"}')
+    app.settings.write_text('{"idle_s": 1800}')
     update_app_settings(app, stopped=True)
     assert json.loads(app.settings.read_text())["idle_s"] == 1800
-    assert read_app_settings(app).python == "3.12"
 
 
 def test_edits_at_the_same_time_all_take_effect(tmp_path: Path) -> None:
