@@ -6,11 +6,11 @@ What fails above ACTIVATE refuses and leaves no trace but the record of the fail
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from deploy.app_lock import lock_release
 from deploy.app_settings import AppSettings, read_app_settings
 from deploy.check import Answer
 from deploy.configuration import apply_changes, read_live_config, read_staged, unstage
@@ -34,15 +34,12 @@ from deploy.start import WEB, Start, render_start
 from deploy.web import discard_start, start_web, stop_programs
 from toppcloud.console import Console
 from toppcloud.disk import refusing_full_disk
-from toppcloud.durations import render_iso
 from toppcloud.errors import ToppcloudError
 from toppcloud.files import remove_tree, swap_symlink, write_file
 from toppcloud.layout import AppLayout, ReleaseLayout
-from toppcloud.lock import Holder, LockBusy, hold_lock
 from toppcloud.node import Node
 from toppcloud.slug import Slug, read_slug
 
-RELEASE_LOCK_TIMEOUT_S = 120.0
 _OUTPUT_LINES = 1000
 _log = logging.getLogger(__name__)
 
@@ -145,27 +142,6 @@ def restart(
         swap_symlink(start.release.web_sock, f"starts/{start.layout.number}/web.sock")
         settle(node, app, console)
         return answer
-
-
-@contextlib.contextmanager
-def lock_release(app: AppLayout, *, by: str, doing: str, console: Console) -> Iterator[None]:
-    """The app's release lock. It is held for seconds; who waits for it long is told for whom."""
-    try:
-        with hold_lock(app.release_lock, by=by, doing=doing, timeout_s=1.0):
-            yield
-            return
-    except LockBusy as busy:
-        console.detail(f"waiting for {_render_holder(busy.holder)}")
-    try:
-        with hold_lock(app.release_lock, by=by, doing=doing, timeout_s=RELEASE_LOCK_TIMEOUT_S):
-            yield
-    except LockBusy as busy:
-        raise ToppcloudError(
-            f"Another change of {app.name} is under way: {_render_holder(busy.holder)}.",
-            f"It has not ended within {RELEASE_LOCK_TIMEOUT_S:.0f} s. Nothing was changed.",
-            "Try again in a moment.",
-            reason="another change under way",
-        ) from busy
 
 
 def render(node: Node, app: AppLayout, release: Release, slug: Slug, settings: AppSettings) -> Start:
@@ -275,9 +251,3 @@ def _require_slug(app: AppLayout, slug_id: str) -> Slug:
             reason="slug is gone",
         )
     return slug
-
-
-def _render_holder(holder: Holder | None) -> str:
-    if holder is None:
-        return "another change"
-    return f"{holder.by}, {holder.doing}, since {render_iso(holder.since)}"

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-
 from deploy.app import create_app, destroy_app, list_hosts, rename_app, require_free_name, stop_app
+from deploy.app_lock import lock_app
 from deploy.app_settings import read_app_settings
 from deploy.bindings import read_bindings
 from deploy.boot import boot_app, sweep_app
-from deploy.cutover import lock_release
 from deploy.release import read_live_release
 from deploy.start import choose_formation
 from receiver.session import Session
@@ -17,7 +14,6 @@ from toppcloud.durations import render_size
 from toppcloud.errors import ToppcloudError
 from toppcloud.files import size_of_tree
 from toppcloud.layout import AppLayout
-from toppcloud.lock import LockBusy, hold_lock
 from toppcloud.slug import read_slug
 
 
@@ -84,7 +80,7 @@ def _describe(session: Session, app: AppLayout) -> dict[str, object]:
 def rename(session: Session, *, app: str, new_name: str) -> None:
     """Both locks are held: nothing is built or put live meanwhile. The processes start again under the new name."""
     layout = session.app(app)
-    with lock_app(session, layout, "renaming"):
+    with lock_app(layout, by=session.person, doing="renaming", console=session.console):
         require_free_name(session.node, new_name)
         stop_app(session.node, layout)
         renamed = rename_app(session.node, layout, new_name)
@@ -104,26 +100,11 @@ def destroy(session: Session, *, app: str, confirm: str | None, discard_data: bo
             f"toppcloud apps:destroy -a {app} --confirm {app}",
         )
     layout = session.app(app)
-    with lock_app(session, layout, "destroying"):
+    with lock_app(layout, by=session.person, doing="destroying", console=session.console):
         dumps = destroy_app(session.node, layout, keeps_data=not discard_data)
     session.write(f"{app} is gone.")
     for dump in dumps:
         session.write(f"A dump of its data is kept on the node: {dump}")
-
-
-@contextlib.contextmanager
-def lock_app(session: Session, app: AppLayout, doing: str) -> Iterator[None]:
-    """Nothing is built and nothing put live while the block runs."""
-    try:
-        with (
-            hold_lock(app.build_lock, by=session.person, doing=doing),
-            lock_release(app, by=session.person, doing=doing, console=session.console),
-        ):
-            yield
-    except LockBusy as busy:
-        raise ToppcloudError(
-            f"{app.name} is being built.", "", f"Wait, or: toppcloud builds:cancel -a {app.name}"
-        ) from busy
 
 
 def open_app(session: Session, *, app: str) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from datetime import UTC, datetime
 
+from deploy.app_lock import lock_release
 from deploy.app_settings import read_app_settings
-from deploy.cutover import lock_release
 from deploy.kept_files import keep_paths, list_kept
 from deploy.release import read_live_release
 from deploy.written_files import find_written

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from deploy.app_lock import lock_release
 from deploy.app_settings import edit_app_settings, read_app_settings, update_app_settings
-from deploy.cutover import lock_release
 from deploy.process_memory import read_memory_bytes, read_tree
 from deploy.release import read_live_release, require_live_release
 from deploy.settle import RunningProgram, parse_program, settle
@@ -110,6 +111,10 @@ def scale(session: Session, *, app: str, formation: tuple[str, ...]) -> None:
                 f"{app} has no process type '{name}'.{near}", f"v{release.version} has: {', '.join(release.processes)}."
             )
     before = read_app_settings(layout).formation
+    now = choose_formation(release, read_app_settings(layout)) if release else before
+    if all(now.get(name) == count for name, count in wanted.items()):
+        session.write(f"{_render_formation(wanted)}: nothing to change")
+        return
     edit_app_settings(layout, lambda old: dataclasses.replace(old, formation={**old.formation, **wanted}))
     try:
         if release is not None and not read_app_settings(layout).stopped:
@@ -117,7 +122,11 @@ def scale(session: Session, *, app: str, formation: tuple[str, ...]) -> None:
     except BaseException:
         update_app_settings(layout, formation=before)
         raise
-    session.write(", ".join(f"{name}={count}" for name, count in wanted.items()))
+    session.write(_render_formation(wanted))
+
+
+def _render_formation(formation: Mapping[str, int]) -> str:
+    return ", ".join(f"{name}={count}" for name, count in formation.items())
 
 
 def restart(session: Session, *, app: str, no_check: bool, release_command: bool) -> None:
