@@ -134,7 +134,9 @@ class _Renderer:
         is_web = process_type == WEB
         extra = self._render_gunicorn(command, environment) if is_web else ()
         spec = self._spec(process, environment, socket_name=self._socket_name() if is_web else None)
-        write_json(self.start_layout.spec(name), {**spec, "argv": render_argv(command, process.port, extra)}, mode=0o600)
+        write_json(
+            self.start_layout.spec(name), {**spec, "argv": render_argv(command, process.port, extra)}, mode=0o600
+        )
         self._write_program(name, _LAUNCHER, stop_group=not command.is_single)
         if is_web:
             self._render_relay(process)
