@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -62,20 +63,24 @@ def _make_account(name: str, *, group: int | None = None) -> Account:
 
 
 def make_root(layout: Layout, accounts: tuple[Account, ...]) -> None:
-    """The root folder, if it is not there. One that is there keeps its mode.
+    """The root folder and those above it, as far as they are not there. One that is there keeps its mode.
 
-    Raises ToppcloudError when an account cannot reach it, and then leaves nothing behind.
+    As root they are open to the accounts, whatever the umask. Raises ToppcloudError when an account cannot reach the
+    root, and then leaves nothing behind.
     """
-    is_new = not layout.root.is_dir()
-    if is_new:
-        mode = _OPEN if os.geteuid() == 0 else _CLOSED
-        layout.root.mkdir(mode=mode, parents=True, exist_ok=True)
-        layout.root.chmod(mode)
+    missing = [folder for folder in (layout.root, *layout.root.parents) if not folder.is_dir()]
+    mode = _OPEN if os.geteuid() == 0 else _CLOSED
+    for folder in reversed(missing):
+        if os.geteuid() == 0 or folder == layout.root:
+            _make_folder(folder, mode)
+        else:
+            folder.mkdir(exist_ok=True)
     try:
         check_reachable(layout, accounts)
     except ToppcloudError:
-        if is_new:
-            layout.root.rmdir()
+        for folder in missing:
+            with contextlib.suppress(OSError):  # somebody else's start uses it
+                folder.rmdir()
         raise
 
 

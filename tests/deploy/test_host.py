@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from deploy.doctor import FAIL, examine_node
+from deploy.doctor import examine_node
+from deploy.finding import FAIL
 from deploy.first_person import Starter, admit_first_person, choose_name
-from deploy.node_root import check_root
+from deploy.node_root import check_root, make_root
 from deploy.ports import find_port_holders
 from deploy.process_record import read_processes
+from toppcloud.account import Account, this_account
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
 from toppcloud.layout import Layout
@@ -217,6 +219,23 @@ def test_the_command_tells_starts_stops_and_status(stopped_node):
     assert toppcloud("doctor", "--json").returncode == 1
     wrong = toppcloud("start", "--http", "nowhere")
     assert wrong.returncode == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has others run its apps")
+def test_folders_made_above_the_root_are_open_to_apps_whatever_the_umask(tmp_path):
+    account = this_account()
+    before = os.umask(0o077)
+    try:
+        make_root(Layout(tmp_path / "a" / "b" / "node"), (account,))
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "a", tmp_path / "a/b", tmp_path / "a/b/node")} == {
+        0o755
+    }
+    (tmp_path / "closed").mkdir(mode=0o700)
+    with pytest.raises(ToppcloudError, match="cannot reach"):
+        make_root(Layout(tmp_path / "closed" / "c" / "node"), (Account("nobody", 65534, 65534),))
+    assert list((tmp_path / "closed").iterdir()) == []
 
 
 def test_root_with_a_line_break_is_refused():
