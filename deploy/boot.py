@@ -64,7 +64,7 @@ def sweep_app(app: AppLayout) -> None:
                 remove_tree(path)
         remove_tree(layout.starts)
     for path in app.slugs.iterdir() if app.slugs.is_dir() else ():
-        if read_slug(app.slug(path.name)) is None and time.time() - path.stat().st_mtime > _ABANDONED_S:
+        if not app.slug(path.name).record.exists() and time.time() - path.stat().st_mtime > _ABANDONED_S:
             remove_tree(path)
 
 

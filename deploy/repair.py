@@ -17,7 +17,6 @@ from toppcloud.files import remove_tree
 from toppcloud.layout import AppLayout
 from toppcloud.lock import LockBusy, hold_lock, read_holder
 from toppcloud.node import Node
-from toppcloud.slug import read_slug
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +48,6 @@ def repair_app(node: Node, app: AppLayout) -> None:
             mark_failed(layout, ToppcloudError("The change was interrupted.", reason="interrupted"))
     if read_holder(app.build_lock) is None:
         for path in app.slugs.iterdir() if app.slugs.is_dir() else ():
-            if read_slug(app.slug(path.name)) is None:
+            if not app.slug(path.name).record.exists():
                 remove_tree(path)
     settle(node, app, Console(lambda line: _log.info("%s", line)))
