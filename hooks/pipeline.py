@@ -38,7 +38,7 @@ from toppcloud.durations import now_utc, render_age
 from toppcloud.errors import ToppcloudError
 from toppcloud.files import remove_tree
 from toppcloud.layout import AppLayout, SlugLayout
-from toppcloud.lock import LockBusy, hold_lock
+from toppcloud.lock import Holder, LockBusy, hold_lock
 from toppcloud.node import Node
 from toppcloud.slug import Slug, read_slug
 
@@ -88,22 +88,17 @@ def deliver(node: Node, app: AppLayout, delivery: Delivery, console: Console) ->
 @contextlib.contextmanager
 def lock_build(app: AppLayout, delivery: Delivery) -> Iterator[None]:
     """One build per app at a time; a second one is told who is building what, since when."""
-    try:
-        with hold_lock(app.build_lock, by=delivery.by, doing=f"building {delivery.commit[:7]}"):
-            yield
-    except LockBusy as busy:
-        holder = busy.holder
-        who = (
-            f"{holder.by} is {holder.doing}, since {render_age(holder.since, now_utc())}"
-            if holder
-            else "A build begins"
-        )
-        raise ToppcloudError(
-            f"{app.name} is being built already: {who}.",
-            "One push at a time; yours was not stored.",
-            f"Wait and push again, or end it: toppcloud builds:cancel -a {app.name}",
-            reason="another build under way",
-        ) from busy
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(hold_lock(app.build_lock, by=delivery.by, doing=f"building {delivery.commit[:7]}"))
+        except LockBusy as busy:
+            raise ToppcloudError(
+                f"{app.name} is being built already: {_render_holder(busy.holder)}.",
+                "One push at a time; yours was not stored.",
+                f"Wait and push again, or end it: toppcloud builds:cancel -a {app.name}",
+                reason="another build under way",
+            ) from busy
+        yield
 
 
 def make_slug(
@@ -202,6 +197,12 @@ def tell(node: Node, app: AppLayout, release: Release, seconds: float, console: 
     console.line()
     console.line(f"       {seconds:.1f} s{back}")
     console.line(f"       {node.settings.url(app.name)}")
+
+
+def _render_holder(holder: Holder | None) -> str:
+    if holder is None:
+        return "A build begins"
+    return f"{holder.by} is {holder.doing}, since {render_age(holder.since, now_utc())}"
 
 
 def read_subject(commit: Commit) -> str:

@@ -67,12 +67,16 @@ def test_what_only_a_router_may_say_is_overwritten(tiny_node, blog):
         "X_Forwarded_Host": "evil.example.com",
         "Forwarded": "for=6.6.6.6",
         "X_Toppcloud_Route": "other.localhost",
+        "X_Forwarded_Ssl": "on",
+        "X_Forwarded_Prefix": "/evil",
+        "X_Real_Ip": "6.6.6.6",
     }
     seen = tiny_node.get("blog.localhost", "/headers", **forged).json
     assert seen["x-forwarded-for"] == "127.0.0.1"
     assert seen["x-forwarded-proto"] == "http"
     assert seen["x-forwarded-port"] == str(tiny_node.http_port)
     assert seen["x-forwarded-host"] == "blog.localhost"
+    assert not {"x-forwarded-ssl", "x-forwarded-prefix", "x-real-ip"} & {name.lower() for name in seen}
     assert not {"forwarded", "x-toppcloud-route"} & set(seen)
 
 
