@@ -4,37 +4,29 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.app_health import check_apps, check_locks, check_routes
 from deploy.doorman_client import DoormanClient
+from deploy.finding import FAIL, OK, WARN, Finding
+from deploy.holder_client import HolderClient
 from deploy.host import http_answers, ssh_answers
 from deploy.node_programs import list_node_programs
-from deploy.node_status import DOWN, NodeStatus, read_status, render_uptime
+from deploy.node_status import NodeStatus, read_status, render_uptime
 from deploy.ports import find_port_holders, render_holder
-from toppcloud.durations import now_utc, render_iso, render_size
+from toppcloud.durations import render_size
 from toppcloud.errors import ToppcloudError
-from toppcloud.layout import AppLayout, Layout
-from toppcloud.lock import Holder, read_holder
+from toppcloud.layout import Layout
 from toppcloud.node import Node
 from toppcloud.unix import connect_unix
 
-OK, WARN, FAIL = "ok", "warn", "FAIL"
 _DISK_WARN, _DISK_FAIL = 0.90, 0.97
 _INODES_WARN = 0.95
 _OTHERS = 0o077
-_LONG_HELD_S = 1800
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line: `FAIL  shop: …      the line to type`."""
-
-    level: str
-    what: str
-    cure: str = ""
+_KNOCK_S = 2.0
 
 
 def examine_node(node: Node) -> Iterator[Finding]:
@@ -42,12 +34,12 @@ def examine_node(node: Node) -> Iterator[Finding]:
     status = read_status(node.layout)
     yield from check_programs(node.layout, status)
     yield from check_ports(node, status)
-    yield from check_doorman(node.layout, status)
+    yield from check_sockets(node.layout, status)
     yield from check_disk(node.layout.root)
     yield from check_folders(node)
     yield from check_secrets(node.layout)
-    yield from check_routes(node.layout, status)
-    yield from check_apps(status)
+    yield from check_routes(node, status)
+    yield from check_apps(node, status)
     yield from check_locks(node.layout)
 
 
@@ -84,14 +76,23 @@ def check_ports(node: Node, status: NodeStatus) -> Iterator[Finding]:
             yield Finding(FAIL, what, f"End it, or: toppcloud node start --{name.lower()} HOST:PORT")
 
 
-def check_doorman(layout: Layout, status: NodeStatus) -> Iterator[Finding]:
-    """The doorman answers, so deploys and restarts can go on."""
+def check_sockets(layout: Layout, status: NodeStatus) -> Iterator[Finding]:
+    """The node's own sockets are answered, so deploys, restarts and sessions can go on."""
     if not status.is_running:
         return
-    try:
-        DoormanClient(layout).ping()
-    except ToppcloudError as error:
-        yield Finding(FAIL, f"{error.what} {error.why}", f"See {layout.program_log('doorman')}")
+    for name, knock in (
+        ("doorman", DoormanClient(layout).ping),
+        ("holder", HolderClient(layout).names),
+        ("sessions", lambda: connect_unix(layout.sessions_socket, timeout_s=_KNOCK_S).close()),
+        ("logger", lambda: connect_unix(layout.logger_socket, kind=socket.SOCK_DGRAM).close()),
+    ):
+        try:
+            knock()
+        except (ToppcloudError, OSError) as error:
+            why = getattr(error, "why", "") or getattr(error, "strerror", "") or str(error)
+            cure = f"kill {status.programs[name].pid}" if name in status.programs else "toppcloud node stop; start"
+            what = f"{name} does not answer at {layout.run / f'{name}.sock'}: {why.rstrip('.')}"
+            yield Finding(FAIL, what, f"{cure} (it is started again); see {layout.program_log(name)}")
 
 
 def check_disk(root: Path) -> Iterator[Finding]:
@@ -108,10 +109,21 @@ def check_disk(root: Path) -> Iterator[Finding]:
 
 def check_folders(node: Node) -> Iterator[Finding]:
     """The account of apps can come to where they lie."""
-    for folder in (node.layout.apps, node.layout.pythons):
-        closed = None if node.account.is_self or not folder.is_dir() else node.account.find_closed(folder)
-        if closed:
-            yield Finding(FAIL, f"{closed} is closed to the account {node.account.name}", f"chmod o+x {closed}")
+    layout = node.layout
+    apps = [layout.app(name) for name in layout.app_names()]
+    seen = set()
+    for path in (
+        layout.apps,
+        layout.pythons,
+        *(folder for app in apps for folder in (app.venvs, app.current / "source")),
+    ):
+        if node.account.is_self or not path.exists():
+            continue
+        closed = node.account.find_closed(path)
+        if closed and closed not in seen:
+            seen.add(closed)
+            bits = "o+rx" if closed == path else "o+x"
+            yield Finding(FAIL, f"{closed} is closed to the account {node.account.name}", f"chmod {bits} {closed}")
 
 
 def check_secrets(layout: Layout) -> Iterator[Finding]:
@@ -119,13 +131,14 @@ def check_secrets(layout: Layout) -> Iterator[Finding]:
     open_files = [path for path in _list_secrets(layout) if path.exists() and path.stat().st_mode & _OTHERS]
     for path in open_files:
         mode = stat.S_IMODE(path.stat().st_mode)
-        yield Finding(FAIL, f"{path} can be read by others ({mode:04o}): it holds secrets", f"chmod 600 {path}")
+        bits = "go=" if path.is_dir() else "600"
+        yield Finding(FAIL, f"{path} can be read by others ({mode:04o}): it holds secrets", f"chmod {bits} {path}")
     if not open_files:
         yield Finding(OK, "files with secrets are closed to others")
 
 
 def _list_secrets(layout: Layout) -> Iterator[Path]:
-    yield from (layout.host_key, layout.node_toml, layout.build_env, layout.postgres.folder / "password")
+    yield from (layout.host_key, layout.node_toml, layout.build_env, layout.postgres.password, layout.kept)
     for name in layout.app_names():
         app = layout.app(name)
         yield from (app.staged_config, app.bindings)
@@ -133,67 +146,3 @@ def _list_secrets(layout: Layout) -> Iterator[Path]:
             release = app.release(number)
             yield release.env
             yield from release.starts.glob("*/*.json")
-
-
-def check_routes(layout: Layout, status: NodeStatus) -> Iterator[Finding]:
-    """Every host name leads to an app whose socket accepts."""
-    count = 0
-    for path in sorted(layout.routes.iterdir()) if layout.routes.is_dir() else ():
-        if path.name.startswith("."):
-            continue
-        count += 1
-        yield from _check_route(layout, path, status)
-    if count:
-        yield Finding(OK, f"{count} {'route' if count == 1 else 'routes'} looked at")
-
-
-def _check_route(layout: Layout, path: Path, status: NodeStatus) -> Iterator[Finding]:
-    name = path.readlink().name if path.is_symlink() else None
-    if name is None:
-        yield Finding(FAIL, f"{path} is not a link to an app", f"rm -r {path}")
-        return
-    app = layout.app(name)
-    if not app.folder.is_dir():
-        yield Finding(FAIL, f"the host {path.name} leads to {name}, and there is no such app", f"rm {path}")
-    elif app.live_number() is None:
-        yield Finding(WARN, f"{name} has no release yet: {path.name} answers 404", "git push toppcloud main")
-    elif status.is_running and (why := _refusal(app)):
-        cure = f"toppcloud ps:restart -a {name}; toppcloud logs -a {name}"
-        yield Finding(FAIL, f"{name}: nobody listens for {path.name} ({why})", cure)
-
-
-def _refusal(app: AppLayout) -> str:
-    """Why web.sock does not accept; empty when it does, or when the app has no web process."""
-    socket = app.current / "web.sock"
-    if not os.path.lexists(socket):
-        return ""
-    try:
-        connect_unix(socket, timeout_s=2.0).close()
-    except OSError as error:
-        return str(error.strerror or error)
-    return ""
-
-
-def check_apps(status: NodeStatus) -> Iterator[Finding]:
-    """Every app runs that should."""
-    if not status.is_running:
-        return
-    down = [app for app in status.apps if app.state == DOWN]
-    for app in down:
-        what = f"{app.name}: a process of v{app.release} does not run"
-        yield Finding(FAIL, what, f"toppcloud ps -a {app.name}; toppcloud logs -a {app.name}")
-    if status.apps and not down:
-        words = [app.state for app in status.apps]
-        counts = ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
-        yield Finding(OK, f"{len(words)} {'app' if len(words) == 1 else 'apps'}: {counts}")
-
-
-def check_locks(layout: Layout) -> Iterator[Finding]:
-    """Nobody holds a lock for very long."""
-    for name in layout.app_names():
-        app = layout.app(name)
-        for path in (app.build_lock, app.release_lock):
-            holder: Holder | None = read_holder(path)
-            if holder and (now_utc() - holder.since).total_seconds() > _LONG_HELD_S:
-                what = f"{name}: {holder.by} is {holder.doing} since {render_iso(holder.since)} (process {holder.pid})"
-                yield Finding(WARN, what, f"toppcloud builds:cancel -a {name}")

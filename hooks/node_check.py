@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from buildpacks.interpreters import find_interpreters
-from deploy.doctor import FAIL, OK, WARN, Finding, examine_node
+from deploy.doctor import examine_node
+from deploy.finding import FAIL, OK, WARN, Finding
 from toppcloud.node import Node
 
 

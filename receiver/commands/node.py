@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from deploy.doctor import FAIL
+from deploy.finding import FAIL
 from deploy.first_person import Starter
 from deploy.host import StartOptions, start_node, stop_node
 from deploy.node_status import NodeStatus, read_status, render_uptime

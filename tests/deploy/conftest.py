@@ -23,6 +23,7 @@ from deploy.doorman_client import DoormanClient
 from deploy.first_person import Starter
 from deploy.host import StartOptions, start_node, stop_node
 from deploy.process_record import read_processes
+from deploy.release import Release, write_release
 from deploy.render import render_program
 from deploy.start_key import StartKey
 from deploy.supervisor import Supervisor
@@ -191,7 +192,12 @@ class TinyApp:
 
     def activate(self, key: StartKey) -> None:
         app = self.tiny.layout.app(self.name)
-        app.release(key.release).record.write_text("{}")  # the router looks whether it is there
+        record = Release(key.release, "push", "", "", "slug", "ana", "", {"web": "x"}, None)
+        write_release(app.release(key.release), record)  # the router looks whether it is there
+        slug = app.slug("slug")
+        (slug.venv / "bin").mkdir(parents=True, exist_ok=True)
+        (slug.venv / "bin" / "python").touch()
+        slug.record.touch()
         swap_symlink(app.release(key.release).web_sock, f"starts/{key.start}/web.sock")
         swap_symlink(app.current, f"releases/{key.release}")
         swap_symlink(self.tiny.layout.route(self.host), f"../apps/{self.name}")

@@ -81,7 +81,7 @@ def test_left_overs_of_a_killed_supervisord_are_ended_first(stopped_node, make_a
     assert stopped_node.get(app.host).text == "v1.1"  # apps outlive their supervisor
     assert stopped_node.start() is True
     assert not any(record.is_alive for record in left)
-    assert failures(stopped_node) in ([], ["orphan: nobody listens for orphan.localhost (Connection refused)"])
+    assert all("orphan: nobody listens for orphan.localhost" in what for what in failures(stopped_node))
 
 
 @pytest.mark.node
