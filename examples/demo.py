@@ -47,7 +47,9 @@ def main() -> int:
 def show_demo(root: Path) -> None:
     """Start the node, push the guestbook, wait until it answers, say what to type next."""
     client = root / "demo"
-    client.mkdir(mode=0o755, parents=True, exist_ok=True)
+    for folder in (root, client):
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o755 if os.geteuid() == 0 else 0o700)  # root's apps run as another account
     key = client / "id_ed25519"
     if not key.exists():
         make_user_key(key)
@@ -149,8 +151,11 @@ The browser's address is {settings.url(APP)} . Stop the node with: make stop"""
 
 
 def toppcloud(root: Path, *words: str) -> None:
-    """The command itself, on the demo's root; its lines are shown as they come."""
-    environment = {"HOME": str(root / "demo"), "PATH": os.environ.get("PATH", "")}
+    """The command itself, on the demo's root; its lines are shown as they come.
+
+    The environment is the person's: a node's first start takes package index, certificates and PATH from it.
+    """
+    environment = {key: value for key, value in os.environ.items() if key != "TOPPCLOUD_ROOT"}
     run([TOPPCLOUD, *words, "--root", root], env=environment, timeout_s=120, on_line=show)
 
 
