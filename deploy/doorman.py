@@ -208,7 +208,7 @@ class Doorman:
         elif operation == "resume":
             self.resume(key)
         elif operation == "retire":
-            self.retire(key, Request(tuple(value["programs"]), value["remove_source"], time.time()))
+            self.retire(key, Request(tuple(value["programs"]), time.time()))
         else:
             raise ToppcloudError(f"The doorman does not know '{operation}'.")
 

@@ -26,11 +26,10 @@ class DoormanClient:
         """Bind the start's web.sock, which the router may connect to at once. Again: nothing happens."""
         self._ask("open", app, release, start)
 
-    def retire(self, app: str, release: int, start: int, *, programs: list[str], remove_source: bool) -> None:
-        """Drain, stop and forget `programs`, hand on what still queues, remove the start's folder, and with
-        `remove_source` the release's source when it is no longer live. Returns at once; a killed doorman goes on with
-        it. Asked again: nothing happens."""
-        self._ask("retire", app, release, start, programs=programs, remove_source=remove_source)
+    def retire(self, app: str, release: int, start: int, *, programs: list[str]) -> None:
+        """Drain, stop and forget `programs`, hand on what still queues, remove the start's folder. Returns at once; a
+        killed doorman goes on with it. Asked again: nothing happens."""
+        self._ask("retire", app, release, start, programs=programs)
 
     def answer_unavailable(self, app: str, release: int, start: int) -> None:
         """Answer 503 on the start's socket, which no program should serve, until `resume`."""

@@ -42,7 +42,6 @@ class Request:
     """retire.json."""
 
     programs: tuple[str, ...]
-    remove_source: bool
     asked_at: float
     """Seconds since 1970."""
 
@@ -54,7 +53,7 @@ def write_request(start: StartLayout, request: Request) -> None:
 
 def read_request(start: StartLayout) -> Request | None:
     value = read_json(start.folder / "retire.json")
-    return None if value is None else Request(tuple(value["programs"]), value["remove_source"], value["asked_at"])
+    return None if value is None else Request(tuple(value["programs"]), value["asked_at"])
 
 
 def find_requests(layout: Layout) -> list[StartLayout]:
@@ -71,10 +70,6 @@ def retire(layout: Layout, sockets: OpenSockets, key: StartKey, request: Request
     forward_queued(layout, sockets, key)
     sockets.close(key)
     remove_tree(key.layout(layout).folder)
-    if request.remove_source and layout.app(key.app).live_number() != key.release:
-        release = key.release_layout(layout)
-        remove_tree(release.source)
-        remove_tree(release.tmp)
 
 
 def wait_out_grace(request: Request) -> None:

@@ -79,7 +79,7 @@ def retire_starts(
     doorman = DoormanClient(node.layout)
     for (release, start), names in sorted(programs.items()):
         if (release, start) != live_run:
-            doorman.retire(app.name, release, start, programs=sorted(names), remove_source=False)
+            doorman.retire(app.name, release, start, programs=sorted(names))
 
 
 def wanted_workers(

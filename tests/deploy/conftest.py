@@ -208,9 +208,9 @@ class TinyApp:
         self.activate(key)
         return key
 
-    def retire(self, key: StartKey, *, remove_source: bool = True) -> None:
+    def retire(self, key: StartKey) -> None:
         program = f"{key.app}.web.1.v{key.release}.{key.start}"
-        self.tiny.doorman.retire(key.app, key.release, key.start, programs=[program], remove_source=remove_source)
+        self.tiny.doorman.retire(key.app, key.release, key.start, programs=[program])
 
     def wait_until_up(self, word: str) -> None:
         wait_until(lambda: self.tiny.get(self.host).text == word)

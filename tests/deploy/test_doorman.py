@@ -30,7 +30,7 @@ def test_cutovers_under_traffic_lose_no_request(tiny_node, make_app, make_traffi
             traffic.wait_for(20)
     assert traffic.failures == []
     assert set(tiny_node.supervisor.states("cutover.")) == {"cutover.web.1.v4.1"}
-    assert not tiny_node.layout.app("cutover").release(3).source.exists()
+    assert not StartKey("cutover", 3, 1).layout(tiny_node.layout).folder.exists()
 
 
 @pytest.mark.parametrize("victim", ["doorman", "holder", "logger"])

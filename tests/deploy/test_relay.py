@@ -147,7 +147,7 @@ def test_relay_ends_what_it_has_begun_and_the_doorman_the_rest(tiny_node, ported
     visitor.start()
     until(lambda: len(list(Path(f"/proc/{tiny_node.pid(relay)}/fd").iterdir())) > 8)
     app.go_live(2)
-    app.tiny.doorman.retire(app.name, 1, 1, programs=[program, relay], remove_source=False)
+    app.tiny.doorman.retire(app.name, 1, 1, programs=[program, relay])
     visitor.join()
     assert answers == ["ported"]
     until(lambda: not key.layout(tiny_node.layout).folder.exists())
