@@ -23,7 +23,7 @@ from toppcloud.account import Account
 from toppcloud.acting import act_as
 from toppcloud.durations import now_utc
 from toppcloud.errors import ToppcloudError
-from toppcloud.files import remove_tree, size_of_tree
+from toppcloud.files import remove_tree, size_of_tree, stat_tree
 from toppcloud.layout import AppLayout, Layout
 from toppcloud.node import Node
 
@@ -189,8 +189,7 @@ def _stat_files(path: Path) -> Iterator[os.stat_result]:
     """Of the file, or of all regular files below the folder."""
     if path.is_file() and not path.is_symlink():
         yield path.lstat()
-    for folder, _, names in os.walk(path):
-        yield from (os.lstat(os.path.join(folder, name)) for name in names)  # noqa: PTH118 - there may be many
+    yield from stat_tree(path)
 
 
 def _refuse_code(app: AppLayout, path: str) -> None:

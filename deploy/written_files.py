@@ -13,9 +13,11 @@ from dataclasses import dataclass, replace
 from deploy.kept_path import is_below
 from deploy.sqlite_file import COMPANIONS, is_sqlite
 from toppcloud.layout import ReleaseLayout, SlugLayout
+from toppcloud.tree import DEEPEST
 
 _PASSING_FOLDERS = frozenset({"__pycache__", ".cache"})
 _PASSING_ENDINGS = (".pyc", ".log", ".pid")
+_LONGEST_PATH = 3800  # the kernel takes 4095, and names below it want room
 _SQLITE_PAGE = 512  # the smallest: a database is a multiple of it
 
 
@@ -54,7 +56,12 @@ def _compare(ours: str, theirs: str | None, prefix: str, new_folder: str, found:
             if name not in _PASSING_FOLDERS:
                 is_new = before is None or not before.is_dir(follow_symlinks=False)
                 inner = None if is_new or before is None else before.path
-                _compare(entry.path, inner, f"{path}/", new_folder or (path if is_new else ""), found)
+                new = new_folder or (path if is_new else "")
+                if path.count("/") >= DEEPEST or len(entry.path) > _LONGEST_PATH:
+                    written_at = entry.stat(follow_symlinks=False).st_mtime
+                    found.append(WrittenFile(path, 0, written_at, False, new))  # what lies in it is not looked at
+                else:
+                    _compare(entry.path, inner, f"{path}/", new, found)
         elif entry.is_file(follow_symlinks=False) and not name.endswith(_PASSING_ENDINGS):
             info = entry.stat(follow_symlinks=False)
             if before is None or not _is_same(entry.path, info, before):

@@ -9,6 +9,7 @@ import pytest
 from deploy.leaving_files import plan_leaving, refuse_leaving_data
 from deploy.written_files import WrittenFile, find_written
 from toppcloud.errors import ToppcloudError
+from toppcloud.files import remove_tree, size_of_tree
 from toppcloud.layout import AppLayout, ReleaseLayout, SlugLayout
 
 NOW = datetime(2026, 11, 22, 15, 0, tzinfo=UTC)
@@ -177,3 +178,18 @@ def test_plain_files_warn_and_a_database_refuses_unless_it_may_be_left(app: AppL
         refuse_leaving_data(app, release_of(app), slug, kind="config", **arguments)
     assert "--leave-files" in caught.value.cure
     assert "db.sqlite3" in (refuse_leaving_data(app, release_of(app), slug, kept=(), may_leave=True) or "")
+
+
+@pytest.mark.parametrize("name", ["d", "d" * 40])
+def test_folders_without_end_are_told_by_where_they_begin_to_be_too_deep(app: AppLayout, name: str) -> None:
+    here = os.open(release_of(app).source, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir(name, dir_fd=here)
+        inner = os.open(name, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.close(here)
+    (file,) = find_written(release_of(app), slug_of(app))
+    assert (file.new_folder, file.is_database) == (name, False)
+    assert size_of_tree(app.folder) > 0
+    remove_tree(app.folder)
