@@ -111,7 +111,7 @@ def check_locks(layout: Layout) -> Iterator[Finding]:
     for path, name in _list_locks(layout):
         count += 1
         yield from _check_lock(path, name)
-    yield Finding(OK, f"{count} locks looked at")
+    yield Finding(OK, f"{count} {'lock' if count == 1 else 'locks'} looked at")
 
 
 def _list_locks(layout: Layout) -> Iterator[tuple[Path, str | None]]:

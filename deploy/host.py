@@ -59,6 +59,8 @@ def start_node(root: Path, options: StartOptions, starter: Starter, console: Con
     make_root(layout, accounts)
     with lock_node(layout, "starting the node"):
         if Supervisor(layout).is_running():
+            if starter.admin_key:  # a key counts at once, and who names one wants to come in
+                admit_first_person(layout, starter, console)
             return False
         make_folders(layout)
         end_left_overs(layout.pids, patience_s=_LEFT_OVERS_S)

@@ -145,8 +145,9 @@ def export(
         layout.folder.mkdir(mode=0o755)
         exported = export_tree(delivery.store, commit.tree, layout.source)
         count = count_commits(delivery)
+        files = "file" if exported.files == 1 else "files"
         commits = "" if count is None else f"{count} commit{'' if count == '1' else 's'}, "
-        timed.text = f'{app.name}: {commits}{exported.files} files ({delivery.commit[:7]} "{read_subject(commit)}")'
+        timed.text = f'{app.name}: {commits}{exported.files} {files} ({delivery.commit[:7]} "{read_subject(commit)}")'
     for path in exported.submodules:
         console.warning(f"{path} is a submodule: it is not fetched, and its folder is empty. Commit its files instead.")
 

@@ -18,6 +18,7 @@ from deploy.first_person import Starter, admit_first_person, choose_name
 from deploy.node_root import check_root, make_root
 from deploy.ports import find_port_holders
 from deploy.process_record import read_processes
+from deploy.ssh_keys import make_user_key
 from toppcloud.account import Account, this_account
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
@@ -169,6 +170,16 @@ def test_first_person_has_the_keys_of_the_home_folder_or_a_new_one(stopped_node)
     stopped_node.stop()
     (ssh / "id_ed25519.pub").unlink()
     assert stopped_node.start() is True  # somebody may come in already: nothing is looked for
+
+
+@pytest.mark.node
+def test_key_that_a_second_start_names_may_come_in_at_once(stopped_node):
+    stopped_node.start()
+    other = stopped_node.home / "other"
+    make_user_key(other)
+    public = other.with_name("other.pub")
+    assert stopped_node.start(public) is False
+    assert public.read_text().split()[1] in stopped_node.layout.person_key("ana").read_text()
 
 
 @pytest.mark.node
