@@ -33,7 +33,10 @@ class PostgresUnreachable(ToppcloudError):
 
 @contextlib.contextmanager
 def open_cursor(address: DatabaseAddress) -> Iterator[Any]:
-    """A cursor that commits each statement. Raises PostgresUnreachable."""
+    """A cursor that commits each statement. Raises PostgresUnreachable.
+
+    The database may be an app's, who can say there where names are looked for: only PostgreSQL's own names count.
+    """
     try:
         connection = psycopg2.connect(
             **address.connect_arguments(), connect_timeout=_CONNECT_TIMEOUT_S, application_name="toppcloud"
@@ -48,6 +51,7 @@ def open_cursor(address: DatabaseAddress) -> Iterator[Any]:
     try:
         connection.autocommit = True
         with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_catalog.set_config('search_path', 'pg_catalog', false)")
             yield cursor
     except psycopg2.Error as error:
         raise ToppcloudError(

@@ -180,6 +180,26 @@ def test_role_whose_password_was_changed_is_given_its_own_again(
     assert query(variables, "SELECT 1") == [(1,)]
 
 
+TRAP = """
+    CREATE SCHEMA trap;
+    CREATE FUNCTION trap.pg_database_size(name) RETURNS bigint LANGUAGE plpgsql AS
+        $$ BEGIN EXECUTE 'ALTER ROLE {role} SUPERUSER'; RETURN 1; EXCEPTION WHEN OTHERS THEN RETURN 1; END $$;
+    ALTER DATABASE {role} SET search_path = trap, pg_catalog;
+    ALTER ROLE {role} PASSWORD 'other';
+"""
+
+
+def test_functions_that_an_app_puts_in_the_way_do_not_run_as_the_superuser(
+    postgres_node: Node, app: AppLayout, console: Console
+) -> None:
+    provision(postgres_node, app, POSTGRES, console)
+    variables = service_variables(postgres_node, app)
+    query(variables, TRAP.format(role=variables["PGUSER"]))
+    provision(postgres_node, app, POSTGRES, console)  # the node comes as superuser, and gives it its password again
+    assert query(variables, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user") == [(False,)]
+    destroy_service(postgres_node, app, "postgres", keep=True)  # and dumps it
+
+
 def test_database_that_vanished_is_not_replaced_by_an_empty_one(
     postgres_node: Node, app: AppLayout, console: Console
 ) -> None:
