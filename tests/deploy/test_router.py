@@ -59,6 +59,12 @@ def test_host_with_a_slash_or_nothing_is_a_bad_request(tiny_node, blog, host):
     assert tiny_node.get(host).status == 400
 
 
+def test_upgrade_to_http_2_does_not_pass_the_router_by(tiny_node, blog):
+    for word in ("h2c", "H2C", "websocket, h2c"):
+        seen = tiny_node.get("blog.localhost", "/headers", Upgrade=word, Connection="Upgrade, HTTP2-Settings").json
+        assert "upgrade" not in {name.lower() for name in seen}
+
+
 def test_what_only_a_router_may_say_is_overwritten(tiny_node, blog):
     forged = {
         "X_Forwarded_For": "6.6.6.6",
