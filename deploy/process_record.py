@@ -33,13 +33,20 @@ class ProcessRecord:
 
 def read_start_time(pid: int) -> int | None:
     """When that process started, in clock ticks since boot; None when there is none, or when it is dead already."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - runs in supervisord's loop
-            fields = file.read().rpartition(b")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
+    fields = _read_stat(pid)
+    if fields is None:
         return None
     is_dead = fields[0] in (b"Z", b"X") and int(fields[17]) <= 1  # threads may outlive their leader by a moment
     return None if is_dead else int(fields[19])
+
+
+def _read_stat(pid: int) -> list[bytes] | None:
+    """Fields 3 and on of /proc/PID/stat; None when there is no such process, not even a zombie."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - runs in supervisord's loop
+            return file.read().rpartition(b")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
 
 
 def record_process(name: str, pid: int) -> None:
@@ -89,8 +96,9 @@ def _is_ours(record: ProcessRecord) -> bool:
 
 def find_members(record: ProcessRecord) -> list[int]:
     """Processes of the group whose dead leader is `record`: started after it, as app processes of a node."""
-    if Path(f"/proc/{record.pid}").exists():
-        return []
+    leader = _read_stat(record.pid)
+    if leader and int(leader[19]) != record.start_time:
+        return []  # somebody else's by now; a zombie that nobody has reaped yet is still ours
     members = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
