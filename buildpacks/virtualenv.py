@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import secrets
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,7 +121,7 @@ def _make_shared(
     with _marked_as_being_made(aside):
         try:
             venv = _fill(installation, aside, key, older, console)
-            act_as(installation.node.account, functools.partial(relocate_scripts, aside, final))
+            act_as(installation.node.account, functools.partial(relocate_scripts, aside, aside, final))
             _seal(aside, venv, installation)
             os.sync()
             aside.rename(final)
@@ -180,9 +181,27 @@ def _render_record(venv: Virtualenv, installation: Installation) -> dict[str, An
     }
 
 
-def relocate_scripts(venv: Path, final: Path) -> None:
-    """Put the path that the virtualenv will have into its scripts: it is as long as the one that they have."""
-    old, new = os.fsencode(venv), os.fsencode(final)
+def move_virtualenvs(app: AppLayout, before: AppLayout) -> None:
+    """After the app's folder was renamed, `before` being what it was: the scripts of its virtualenvs start again."""
+    shared = [(path, before.venvs / path.name) for path in app.venvs.glob("[!.]*")]
+    private = [
+        (slug.private_venv, before.slug(path.name).private_venv)
+        for path in app.slugs.glob("[!.]*")
+        if (slug := app.slug(path.name)).private_venv.is_dir()
+    ]
+    for venv, old in [*shared, *private]:
+        scripts = venv / "bin"
+        if not scripts.is_dir():
+            continue
+        mode = stat.S_IMODE(scripts.stat().st_mode)
+        scripts.chmod(0o755)
+        relocate_scripts(venv, old, venv)
+        scripts.chmod(mode)
+
+
+def relocate_scripts(venv: Path, old_path: Path, new_path: Path) -> None:
+    """Put the path that the virtualenv will have into its scripts, in place of the one that they were written for."""
+    old, new = os.fsencode(old_path), os.fsencode(new_path)
     for path in (venv / "bin").iterdir():
         if path.is_symlink() or not path.is_file():
             continue

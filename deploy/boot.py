@@ -12,7 +12,6 @@ from deploy.doorman_client import DoormanClient
 from deploy.prune import prune_releases
 from deploy.release import mark_live, read_live_release, read_release
 from deploy.settle import settle
-from deploy.start import WEB
 from deploy.supervisor import Supervisor
 from deploy.web import start_relay
 from toppcloud.console import Console
@@ -78,11 +77,10 @@ def boot_app(node: Node, app: AppLayout, console: Console) -> None:
         raise ToppcloudError(f"the slug {release.slug} of {app.name} is gone.", "", "Push again.")
     settings = read_app_settings(app)
     start = render(node, app, release, slug, settings)
-    if WEB in release.processes:
-        doorman = DoormanClient(node.layout)
-        doorman.open_socket(app.name, release.version, start.layout.number)
-        if settings.stopped or not start.web:
-            doorman.answer_unavailable(app.name, release.version, start.layout.number)
+    doorman = DoormanClient(node.layout)
+    doorman.open_socket(app.name, release.version, start.layout.number)
+    if settings.stopped or not start.web:
+        doorman.answer_unavailable(app.name, release.version, start.layout.number)
     swap_symlink(start.release.web_sock, f"starts/{start.layout.number}/web.sock")
     supervisor = Supervisor(node.layout)
     for process in start.web if not settings.stopped else ():

@@ -15,6 +15,7 @@ from toppcloud.layout import AppLayout
 _TAIL_BYTES = 256 * 1024
 _SETTLE_S = 0.15
 _TRACEBACK = "Traceback (most recent call last):"
+_TIE = "During handling of the above exception, another exception occurred:"
 _FOREIGN_FRAME = re.compile(
     r'  File "(<frozen |[^"]*/importlib/__init__\.py"|[^"]*/site-packages/gunicorn/|[^"]*/bin/gunicorn")'
 )
@@ -53,7 +54,11 @@ def shorten_tracebacks(lines: Sequence[str]) -> list[str]:
         if line == _TRACEBACK:
             kept, block = kept + block, [line]
         elif block and not line.startswith(" "):  # a traceback's last line
-            kept += [] if _FAREWELL.match(line) else [*_drop_frames(block), line]
+            if not _FAREWELL.match(line):
+                kept += [*_drop_frames(block), line]
+            else:  # and what ties it to the traceback before it
+                while kept and (not kept[-1].strip() or kept[-1] == _TIE):
+                    kept.pop()
             block = []
         else:
             (block or kept).append(line)

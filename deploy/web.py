@@ -28,18 +28,18 @@ def start_web(
 ) -> Answer | None:
     """Open the start's socket, run its web processes on it and wait until they answer there.
 
-    An app that was stopped by `ps:stop` is not started: its release waits for `ps:start`.
+    An app that was stopped by `ps:stop` is not started: its release waits for `ps:start`. For it, and for one that has
+    no web process at all, the doorman answers visitors.
     """
-    if WEB not in release.processes:
-        return None
     doorman = DoormanClient(node.layout)
     doorman.open_socket(app.name, release.version, start.layout.number)
     is_stopped = read_app_settings(app).stopped
     if is_stopped or not start.web:
         doorman.answer_unavailable(app.name, release.version, start.layout.number)
-        console.step(
-            "web: not started, since " + ("the app is stopped (ps:start)" if is_stopped else "web is scaled to 0")
-        )
+        if WEB in release.processes:
+            console.step(
+                "web: not started, since " + ("the app is stopped (ps:start)" if is_stopped else "web is scaled to 0")
+            )
         return None
     supervisor = Supervisor(node.layout)
     for process in start.web:

@@ -29,6 +29,7 @@ from deploy.freeze import Origin
 from deploy.provisioning import provision
 from deploy.prune import venv_keys_in_use
 from deploy.release import Release, read_live_release
+from deploy.start import WEB
 from hooks.cancellation import Cancellation
 from hooks.changes import ensure_runtime
 from hooks.release_command import run_release_command
@@ -191,13 +192,15 @@ def put_live(
 
 def tell(node: Node, app: AppLayout, release: Release, seconds: float, console: Console) -> None:
     """What is live now, how to go back, and where it answers: the address is the last line."""
+    has_web = WEB in release.processes
     earlier = [n for n in app.release_numbers() if n < release.version and app.release(n).went_live.exists()]
-    draining = f", v{earlier[0]} draining" if earlier else ""
+    draining = f", v{earlier[0]} draining" if earlier and has_web else ""
     back = "     back: toppcloud rollback" if earlier else ""
     console.step(f"v{release.version} live{draining}")
     console.line()
     console.line(f"       {seconds:.1f} s{back}")
-    console.line(f"       {node.settings.url(app.name)}")
+    url = node.settings.url(app.name)
+    console.line(f"       {url}" if has_web else f"       no web process, so nothing to see at {url}")
 
 
 def _render_holder(holder: Holder | None) -> str:

@@ -90,6 +90,9 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     except RecursionError:
         _remove_deep(path)
+    except FileNotFoundError:
+        if os.path.lexists(path):
+            _remove(path)  # somebody else removes below it: what they took is gone, the rest is ours
     except OSError as error:
         if error.errno in (errno.EMFILE, errno.ENAMETOOLONG):
             _remove_deep(path)

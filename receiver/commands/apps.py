@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from deploy.app import create_app, destroy_app, list_hosts, rename_app, require_free_name, stop_app
+from deploy.app import create_app, destroy_app, list_hosts, require_free_name, stop_app
 from deploy.app_lock import lock_app
 from deploy.app_settings import read_app_settings
 from deploy.bindings import read_bindings
 from deploy.boot import boot_app, sweep_app
 from deploy.release import read_live_release
 from deploy.start import choose_formation
+from hooks.renaming import give_name
 from receiver.session import Session
 from toppcloud.durations import render_size
 from toppcloud.errors import ToppcloudError
@@ -83,7 +84,7 @@ def rename(session: Session, *, app: str, new_name: str) -> None:
     with lock_app(layout, by=session.person, doing="renaming", console=session.console):
         require_free_name(session.node, new_name)
         stop_app(session.node, layout)
-        renamed = rename_app(session.node, layout, new_name)
+        renamed = give_name(session.node, layout, new_name)
         sweep_app(renamed)
         boot_app(session.node, renamed, session.console)
     session.write(f"{app} is {new_name} now: {session.node.settings.url(new_name)}")

@@ -159,6 +159,7 @@ def rebuild(session: Session, *, app: str, no_check: bool, leave_files: bool) ->
 
 def stop(session: Session, *, app: str) -> None:
     layout = session.app(app)
+    require_live_release(layout)
     if read_app_settings(layout).stopped:
         session.write(f"{app} is stopped already.")
         return

@@ -82,7 +82,7 @@ def test_scripts_get_the_final_path_and_binaries_stay(tmp_path):
     (old / "bin/activate").write_text(f"VIRTUAL_ENV='{old}'")
     (old / "bin/ruff").write_bytes(b"\x7fELF" + os.fsencode(old))
     (old / "bin/python").symlink_to("/usr/bin/python3")
-    relocate_scripts(old, new)
+    relocate_scripts(old, old, new)
     assert (old / "bin/flask").read_text() == f"#!{new}/bin/python\nimport x\n"
     assert (old / "bin/activate").read_text() == f"VIRTUAL_ENV='{new}'"
     assert os.fsencode(old) in (old / "bin/ruff").read_bytes()

@@ -22,6 +22,8 @@ FAREWELL = [
 def test_gunicorns_farewell_is_left_out_and_the_apps_error_stays() -> None:
     lines = ["Booting worker", *APP_ERROR, "Shutting down: Master", *FAREWELL]
     assert shorten_tracebacks(lines) == ["Booting worker", *APP_ERROR, "Shutting down: Master"]
+    tie = ["", "During handling of the above exception, another exception occurred:", ""]
+    assert shorten_tracebacks([*APP_ERROR, *FAREWELL, *tie, *FAREWELL]) == APP_ERROR
 
 
 def test_frames_of_gunicorn_and_of_the_import_machinery_are_left_out() -> None:

@@ -164,3 +164,45 @@ def cwd(pid: int) -> str:
         return str(Path(f"/proc/{pid}/cwd").readlink())
     except OSError:
         return ""
+
+
+def test_a_renamed_app_serves_on_with_its_virtualenv_its_database_and_its_releases(
+    node: LiveNode, live_app: Make
+) -> None:
+    files = plain_files("one", **{"app.json": '{"addons": ["heroku-postgresql"]}'})
+    repository = live_app({**files, "Procfile": "web: gunicorn app:app\nrelease: gunicorn --version\n"})
+    assert repository.toppcloud("config:set", "MARK=x").status == 0
+    new_name = f"{repository.app}-renamed-to-longer"
+    said = repository.toppcloud("apps:rename", new_name)
+    assert said.status == 0, said.all
+    assert node.request(new_name).text == "one mark=x;"
+    assert node.request(repository.app).status == 404
+    assert node.ssh("run", "-a", new_name, "gunicorn", "--version").status == 0
+    assert node.ssh("pg:psql", "-a", new_name, "-c", "select 1").status == 0
+    said = node.ssh("rollback", "-a", new_name, "--release-command")
+    assert said.status == 0, said.all
+    assert "gone" not in said.all
+    assert node.request(new_name).text == "one mark=;"
+
+
+def test_stopping_an_app_without_a_release_leaves_no_trace(node: LiveNode, new_app: Make) -> None:
+    repository = new_app()
+    assert repository.toppcloud("apps:create", repository.app).status == 0
+    assert repository.toppcloud("ps:stop").status == 1
+    assert repository.push().status == 0
+    assert node.request(repository.app).text.startswith("one")
+
+
+def test_an_app_without_a_web_process_goes_live_and_says_so(node: LiveNode, live_app: Make) -> None:
+    files = {"work.py": "import time\nwhile True: time.sleep(1)\n", "requirements.txt": "gunicorn\n"}
+    repository = live_app({**files, "Procfile": "worker: python work.py\n"})
+    repository.commit("Second", {"more.txt": ""})
+    said = repository.push()
+    assert said.status == 0, said.all
+    assert "no web process, so nothing to see at http://" in said.err
+    assert "v2 live\n" in "\n".join(line.rstrip() for line in said.err.splitlines())
+    assert [row["process"] for row in ps(repository) if row["state"] == "up"] == ["worker.1"]
+    assert node.request(repository.app).status == 503
+    repository.commit("A web process", {**plain_files(), "Procfile": "web: gunicorn app:app\nworker: python work.py\n"})
+    assert repository.push().status == 0
+    assert node.request(repository.app).text.startswith("one")

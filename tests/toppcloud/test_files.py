@@ -94,3 +94,14 @@ def test_hard_links_count_once(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"x" * 50_000)
     (tmp_path / "b").hardlink_to(tmp_path / "a")
     assert 50_000 <= size_of_tree(tmp_path) < 90_000
+
+
+def test_tree_that_two_remove_at_the_same_time_is_gone(tmp_path: Path) -> None:
+    for number in range(20):
+        for name in range(50):
+            (tmp_path / f"tree{number}/inner/{name}").mkdir(parents=True)
+        inner = threading.Thread(target=remove_tree, args=(tmp_path / f"tree{number}/inner",))
+        inner.start()
+        remove_tree(tmp_path / f"tree{number}")
+        inner.join()
+    assert list(tmp_path.iterdir()) == []
