@@ -7,6 +7,7 @@ import pytest
 from toppcloud.files import swap_symlink
 
 pytestmark = pytest.mark.node
+ROUNDS = 300
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +125,18 @@ def test_stream_arrives_piece_by_piece(tiny_node, blog):
 def test_large_bodies_pass(tiny_node, blog):
     body = b"x" * 3_000_000
     assert len(tiny_node.get("blog.localhost", method="POST", body=body).text) == len(body) + len("v1.1:")
+
+
+def test_answer_to_a_body_that_the_app_did_not_read_is_whole(tiny_node, blog):
+    request = b"POST /unread HTTP/1.1\r\nHost: blog.localhost\r\nContent-Length: 3\r\n\r\nx=1"
+    with tiny_node.connect() as connection:
+        stream = connection.makefile("rb")
+        for _ in range(ROUNDS):
+            connection.sendall(request)
+            assert b"200" in stream.readline()
+            while stream.readline() != b"\r\n":
+                pass
+            assert stream.read(16) == b"6\r\nunread\r\n0\r\n\r\n"
 
 
 def test_path_with_dots_reaches_the_app_as_it_is(tiny_node, blog):

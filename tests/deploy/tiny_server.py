@@ -1,6 +1,7 @@
 """A web process for tests: HTTP on the inherited socket (or --port N), one thread a request, drains on SIGTERM.
 
-It does not drain its accept queue, as gunicorn does not. GET /slow takes --slow seconds; /env answers the environment.
+It does not drain its accept queue, as gunicorn does not. GET /slow takes --slow seconds; /env answers the
+environment; /unread answers without having read the body.
 """
 
 import contextlib
@@ -26,6 +27,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         active.append(1)
         try:
+            if self.path == "/unread":
+                return self.answer_unread()
             body = self.read_body()
             if self.path == "/slow":
                 time.sleep(SLOW_S)
@@ -67,6 +70,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         while not os.path.exists(gate):
             time.sleep(0.01)
         self.wfile.write(b"4\r\nlast\r\n0\r\n\r\n")
+
+    def answer_unread(self):
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.wfile.write(b"6\r\nunread\r\n0\r\n\r\n")
+        self.close_connection = True
 
     def upgrade(self):
         self.send_response(101)
