@@ -5,10 +5,10 @@ Used by the benchmarks and by the end-to-end tests.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import shlex
-import shutil
 import socket
 import subprocess
 import sys
@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deploy.ssh_keys import make_user_key
+from toppcloud.files import remove_tree
 from toppcloud.layout import Layout
 from toppcloud.settings import read_settings
 
@@ -114,7 +115,8 @@ class LiveNode:
 
     def remove(self) -> None:
         self.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            remove_tree(self.folder)  # read-only virtualenvs included
 
     def node(self, *words: str) -> Said:
         return self.run([str(TOPPCLOUD), "node", *words, "--root", str(self.root)])
