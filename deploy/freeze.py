@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 from dataclasses import dataclass
 
 from deploy.app_settings import read_app_settings
@@ -9,9 +11,10 @@ from deploy.bindings import service_variables
 from deploy.kept_files import gather_kept, link_kept
 from deploy.release import Release, ReleaseEnvironment, write_environment
 from toppcloud.durations import now_utc, render_iso
+from toppcloud.files import size_of_tree
 from toppcloud.layout import AppLayout, ReleaseLayout
 from toppcloud.node import Node
-from toppcloud.program import run
+from toppcloud.program import ProgramFailed, run
 from toppcloud.slug import Slug
 
 _COPY_TIMEOUT_S = 600.0
@@ -63,10 +66,13 @@ def freeze(
 
 def copy_source(node: Node, app: AppLayout, layout: ReleaseLayout, slug: Slug) -> None:
     """The release's source: files of its own, as the app may write where it stands."""
-    run(
-        ["cp", "--archive", "--reflink=auto", "--", app.slug(slug.id).source, layout.source],
-        timeout_s=_COPY_TIMEOUT_S,
-    )
+    pristine = app.slug(slug.id).source
+    try:
+        run(["cp", "--archive", "--reflink=auto", "--", pristine, layout.source], timeout_s=_COPY_TIMEOUT_S)
+    except ProgramFailed as failure:
+        if shutil.disk_usage(layout.folder).free < size_of_tree(pristine):
+            raise OSError(errno.ENOSPC, "the disk is full", str(layout.source)) from failure
+        raise
     layout.source.chmod(0o755)
     node.account.own_tree(layout.source)
     layout.tmp.mkdir(mode=0o700, exist_ok=True)

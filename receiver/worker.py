@@ -22,6 +22,7 @@ from receiver.session import Session, SessionExit, show_error
 from receiver.table import find_command
 from receiver.usage import parse_arguments
 from receiver.words import split_words
+from toppcloud.disk import is_full_disk, refuse_full_disk
 from toppcloud.errors import REFUSED, WRONG_USAGE, ToppcloudError
 
 INTERRUPTED = 128
@@ -53,7 +54,7 @@ def serve_session(session: Session, command_line: str | None) -> int:
     except BaseException as error:  # whatever it was, it ends in the log and not at the person's terminal
         if isinstance(error, OSError) and session.is_gone():
             return REFUSED  # nobody reads any more
-        return show_error(_log_crash(session), session.stderr)
+        return show_error(refuse_full_disk(error) if is_full_disk(error) else _log_crash(session), session.stderr)
     return 0
 
 

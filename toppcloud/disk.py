@@ -15,11 +15,20 @@ def refusing_full_disk() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_full_disk(error):
             raise
-        raise ToppcloudError(
-            "The node's disk is full.",
-            f"Writing {error.filename or 'a file'} failed. The live release was not touched.",
-            "See what takes space: toppcloud node doctor",
-            reason="disk full on the node",
-        ) from error
+        raise refuse_full_disk(error) from error
+
+
+def is_full_disk(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def refuse_full_disk(error: BaseException) -> ToppcloudError:
+    """The refusal for an error that `is_full_disk`."""
+    return ToppcloudError(
+        "The node's disk is full.",
+        f"Writing {getattr(error, 'filename', None) or 'a file'} failed. The live release was not touched.",
+        "See what takes space: toppcloud node doctor",
+        reason="disk full on the node",
+    )

@@ -6,6 +6,7 @@ APP and VERSION for what differs from run to run. What uv says of its downloads 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -89,19 +90,31 @@ def test_push_onto_a_full_disk(small_disk_node: LiveNode) -> None:
     assert repository.push().status == 0
     repository.commit("Break it", {f"data/{number}": f"{number}" * 40_000 for number in range(100, 150)})
     ballast = node.root / "ballast"
-    free_bytes = shutil.disk_usage(node.root).free
     with Traffic(node.http_port, node.host(repository.app), 50) as traffic:
-        ballast.write_bytes(b"x" * (free_bytes - 3_000_000))
+        fill(ballast, 3_000_000)
         said = repository.push()
         tally = traffic.stop()
     assert said.status == 1
     assert_transcript("full_disk", repository, said)
     assert tally.failures == []
     assert node.request(repository.app).text.startswith("one")
+    fill(ballast, 0)  # now for a change that only copies
+    said = repository.toppcloud("config:set", "MARK=x")
+    assert said.status == 1
+    assert said.err.startswith("The node's disk is full.\n"), said.err
+    assert node.request(repository.app).text == "one mark=;"
     ballast.unlink()
     said = repository.push()
     assert said.status == 0, said.all
     assert "v2 live" in said.err
+
+
+def fill(ballast: Path, leave_bytes: int) -> None:
+    """Make the file so large that no more than so much is free beside it."""
+    ballast.unlink(missing_ok=True)
+    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while shutil.disk_usage(ballast.parent).free > leave_bytes:
+            file.write(b"x" * min(1_000_000, max(4096, shutil.disk_usage(ballast.parent).free - leave_bytes)))
 
 
 def assert_transcript(name: str, repository: Repository, said: Said) -> None:
