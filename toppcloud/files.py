@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from toppcloud.errors import ToppcloudError
 from toppcloud.program import run
 
 _REMOVAL_TIMEOUT_S = 600.0
@@ -99,13 +100,22 @@ def _remove(path: Path) -> None:
             return
         if not isinstance(error, PermissionError):
             raise
+        with contextlib.suppress(ToppcloudError):
+            _remove_deep(path)  # all that may be removed as it is
+        _open_folders(path)
+        _remove_deep(path)
+
+
+def _open_folders(path: Path) -> None:
+    """Folders only: a file may have links elsewhere, where its mode counts."""
+    with contextlib.suppress(FileNotFoundError):
         path.chmod(stat.S_IRWXU)
-        for folder, folders, _ in os.walk(path):
-            for name in folders:
-                inner = Path(folder, name)
+    for folder, folders, _ in os.walk(path):
+        for name in folders:
+            inner = Path(folder, name)
+            with contextlib.suppress(OSError):  # too deep, or gone: rm will tell
                 if not inner.is_symlink():
                     inner.chmod(stat.S_IRWXU)
-        shutil.rmtree(path)
 
 
 def _remove_deep(path: Path) -> None:

@@ -49,7 +49,7 @@ def test_program_that_cannot_run_says_so_in_the_apps_log(tiny_node, make_app, un
     app = make_app(tiny_node, f"cannot-{status}")
     app.run(StartKey(app.name, 1, 1), argv=argv)
     until(lambda: said in app.log())
-    assert tiny_node.supervisor.state(f"{app.name}.web.1.v1.1").exit_status == status
+    until(lambda: tiny_node.supervisor.state(f"{app.name}.web.1.v1.1").exit_status == status)
     tiny_node.supervisor.remove(f"{app.name}.web.1.v1.1")
 
 

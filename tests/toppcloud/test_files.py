@@ -29,7 +29,7 @@ def test_a_failed_write_keeps_the_old(tmp_path: Path) -> None:
     assert [entry.name for entry in tmp_path.iterdir()] == ["folder"]
 
 
-def test_tree_of_any_depth_is_removed(tmp_path: Path) -> None:
+def test_tree_of_any_depth_is_removed_with_what_is_sealed_in_it(tmp_path: Path) -> None:
     here = os.open(tmp_path, os.O_RDONLY)
     for _ in range(3000):
         os.mkdir("d", dir_fd=here)
@@ -37,8 +37,15 @@ def test_tree_of_any_depth_is_removed(tmp_path: Path) -> None:
         os.close(here)
         here = inner
     os.close(here)
+    sealed = tmp_path / "d" / "sealed" / "inner"
+    sealed.mkdir(parents=True)
+    (sealed / "file").touch(mode=0o444)
+    (tmp_path / "elsewhere").hardlink_to(sealed / "file")
+    for folder in (sealed, sealed.parent):
+        folder.chmod(0o555)
     remove_tree(tmp_path / "d")
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["elsewhere"]
+    assert (tmp_path / "elsewhere").stat().st_mode & 0o777 == 0o444
 
 
 def test_json_round_trip_and_default(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from toppcloud.account import find_account
 from toppcloud.errors import ToppcloudError
 from toppcloud.exchange import exchange
+from toppcloud.files import remove_tree
 from toppcloud.tree import DEEPEST, give_tree, take_tree
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root changes owners")
@@ -68,3 +69,4 @@ def test_tree_without_end_is_refused(tmp_path: Path) -> None:
     (tmp_path / Path(*["d"] * (DEEPEST + 1))).mkdir(parents=True)
     with pytest.raises(ToppcloudError, match="too deep"):
         give_tree(tmp_path / "d", NOBODY.uid, NOBODY.gid)
+    remove_tree(tmp_path / "d")
