@@ -101,7 +101,7 @@ class _Watch:
         self._cure = cure
         self._start_relay = start_relay
         self._read_output = read_output
-        self._next_look_s = 0.0
+        self._next_look_s = _LOOK_EVERY_S  # most answer before; looking takes time that their start needs
         self.relayed: set[str] = set()
 
     def look(self, elapsed_s: float) -> None:

@@ -135,7 +135,10 @@ class _Renderer:
         extra = self._render_gunicorn(command, environment) if is_web else ()
         spec = self._spec(process, environment, socket_name=self._socket_name() if is_web else None)
         write_json(
-            self.start_layout.spec(name), {**spec, "argv": render_argv(command, process.port, extra)}, mode=0o600
+            self.start_layout.spec(name),
+            {**spec, "argv": render_argv(command, process.port, extra)},
+            mode=0o600,
+            is_durable=False,
         )
         self._write_program(name, _LAUNCHER, stop_group=not command.is_single)
         if is_web:
@@ -150,7 +153,7 @@ class _Renderer:
         if own and not own.startswith("python:"):
             included = str(self.release_layout.source / own.removeprefix("file:"))
         conf = render_gunicorn_conf(self._program(WEB), app_config=included, drain_s=self.node.settings.drain_timeout_s)
-        write_file(self.start_layout.gunicorn_conf, conf)
+        write_file(self.start_layout.gunicorn_conf, conf, is_durable=False)
         arguments = ("--config", str(self.start_layout.gunicorn_conf))
         given = environment.get("GUNICORN_CMD_ARGS", "")
         environment["GUNICORN_CMD_ARGS"] = f"{shlex.join(arguments)} {given}".strip()
@@ -159,14 +162,14 @@ class _Renderer:
     def _render_relay(self, process: Process) -> None:
         name = f"{process.process}.relay"
         spec = self._spec(Process(name, self._program(name), process.port), {}, socket_name=self._socket_name())
-        write_json(self.start_layout.spec(name), {**spec, "port": process.port}, mode=0o600)
+        write_json(self.start_layout.spec(name), {**spec, "port": process.port}, mode=0o600, is_durable=False)
         self._write_program(name, _RELAY, stop_group=False)
 
     def _write_program(self, name: str, script: Path, *, stop_group: bool) -> None:
         argv = (sys.executable, "-I", "-S", str(script), str(self.start_layout.spec(name)))
         drain_s = self.node.settings.drain_timeout_s + STOP_MARGIN_S
         ini = render_program(self._program(name), argv, drain_s=drain_s, stop_group=stop_group)
-        write_file(self.start_layout.program(name), ini)
+        write_file(self.start_layout.program(name), ini, is_durable=False)
 
     def _spec(self, process: Process, environment: Mapping[str, str], *, socket_name: str | None) -> dict[str, Any]:
         account = self.node.account

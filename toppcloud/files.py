@@ -19,8 +19,11 @@ from toppcloud.program import run
 _REMOVAL_TIMEOUT_S = 600.0
 
 
-def write_file(path: Path, content: str | bytes, *, mode: int = 0o644) -> None:
-    """Replace `path` by `content` in one step that survives a power cut. The mode holds from the first byte."""
+def write_file(path: Path, content: str | bytes, *, mode: int = 0o644, is_durable: bool = True) -> None:
+    """Replace `path` by `content` in one step that survives a power cut. The mode holds from the first byte.
+
+    What is written anew at every start of a node need not be durable, and costs no wait for the disk.
+    """
     data = content.encode() if isinstance(content, str) else content
     temporary = _temporary_name(path)
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
@@ -29,18 +32,20 @@ def write_file(path: Path, content: str | bytes, *, mode: int = 0o644) -> None:
             os.fchmod(file.fileno(), mode)
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if is_durable:
+                os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
         raise
-    sync_folder(path.parent)
+    if is_durable:
+        sync_folder(path.parent)
 
 
-def write_json(path: Path, value: Any, *, mode: int = 0o644) -> None:
+def write_json(path: Path, value: Any, *, mode: int = 0o644, is_durable: bool = True) -> None:
     """As `write_file`, with `value` as indented JSON."""
-    write_file(path, json.dumps(value, indent=2, sort_keys=True) + "\n", mode=mode)
+    write_file(path, json.dumps(value, indent=2, sort_keys=True) + "\n", mode=mode, is_durable=is_durable)
 
 
 def read_json(path: Path, default: Any = None) -> Any:
