@@ -224,12 +224,14 @@ def measure_changes(
     seconds = []
     for index in range(count):
         text = prepare(index)
-        began = time.monotonic()
         watcher = subprocess.Popen(
             [sys.executable, "-S", "-c", WATCHER, str(node.http_port), node.host("bench"), text],
             stdout=subprocess.PIPE,
             text=True,
         )
+        assert watcher.stdout is not None
+        assert watcher.stdout.readline() == "watching\n"
+        began = time.monotonic()
         change(index)
         out, _ = watcher.communicate(timeout=60)
         seconds.append(float(out) - began)
@@ -239,6 +241,7 @@ def measure_changes(
 WATCHER = """
 import http.client, sys, time
 port, host, text = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+print("watching", flush=True)
 while True:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request("GET", "/", headers={"Host": host})

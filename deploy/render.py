@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from toppcloud.errors import ToppcloudError
 
@@ -53,12 +53,18 @@ def make_templates() -> Environment:
     return templates
 
 
-_TEMPLATES = make_templates()
+def compile_templates() -> dict[str, Template]:
+    """All of them, at import: a session is forked from a process that has done this, and would wait 40 ms for it."""
+    templates = make_templates()
+    return {name: templates.get_template(name) for name in templates.list_templates(extensions=["j2"])}
+
+
+_TEMPLATES = compile_templates()
 
 
 def render_template(name: str, **values: Any) -> str:
     """The text of `deploy/templates/NAME`."""
-    return _TEMPLATES.get_template(name).render(**values)
+    return _TEMPLATES[name].render(**values)
 
 
 def render_gunicorn_conf(program: str, *, app_config: str | None, drain_s: int) -> str:
