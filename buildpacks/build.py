@@ -23,11 +23,11 @@ from buildpacks.python_version import PythonRequest, choose_python_request, refu
 from buildpacks.seal import take_over
 from buildpacks.uv import BuildEnvironment, make_build_environment
 from buildpacks.virtualenv import Virtualenv, ensure_virtualenv
+from toppcloud.app_layout import AppLayout, SlugLayout
 from toppcloud.console import Console
 from toppcloud.durations import now_utc, render_iso
 from toppcloud.errors import ToppcloudError
 from toppcloud.files import remove_tree
-from toppcloud.layout import AppLayout, SlugLayout
 from toppcloud.node import Node
 from toppcloud.program import BASE_PATH
 from toppcloud.slug import Slug

@@ -14,9 +14,9 @@ from buildpacks.interpreters import Interpreter, choose_interpreter, find_interp
 from buildpacks.python_version import PythonRequest
 from buildpacks.uv import make_build_environment
 from buildpacks.virtualenv import ensure_virtualenv, read_virtualenv
+from toppcloud.app_layout import AppLayout, SlugLayout
 from toppcloud.console import Console
 from toppcloud.files import remove_tree
-from toppcloud.layout import AppLayout, SlugLayout
 from toppcloud.node import Node
 from toppcloud.program import run
 from toppcloud.slug import Slug

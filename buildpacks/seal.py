@@ -10,8 +10,8 @@ from pathlib import Path
 
 from buildpacks.manifest import read_manifest
 from toppcloud.account import Account
+from toppcloud.app_layout import SlugLayout
 from toppcloud.files import remove_tree
-from toppcloud.layout import SlugLayout
 from toppcloud.slug import Slug, write_slug
 from toppcloud.tree import take_tree
 

@@ -25,9 +25,9 @@ from buildpacks.distributions import read_distributions
 from buildpacks.editable import rebase_editables
 from buildpacks.installer import Installation, fill_virtualenv
 from toppcloud.acting import act_as
+from toppcloud.app_layout import AppLayout, SlugLayout
 from toppcloud.console import Console
 from toppcloud.files import read_json, remove_tree, swap_symlink, write_json
-from toppcloud.layout import AppLayout, SlugLayout
 from toppcloud.tree import take_folders
 
 RECORD = "toppcloud.json"

@@ -10,9 +10,9 @@ from deploy.kept_files import gather_databases, save_files
 from deploy.provisioning import destroy_services
 from deploy.settle import parse_program
 from deploy.supervisor import Supervisor
+from toppcloud.app_layout import AppLayout
 from toppcloud.errors import ToppcloudError, suggest_nearest
 from toppcloud.files import remove_tree, swap_symlink
-from toppcloud.layout import AppLayout
 from toppcloud.names import find_near_app, parse_app_name
 from toppcloud.node import Node
 

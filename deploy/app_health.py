@@ -11,8 +11,9 @@ from deploy.finding import FAIL, OK, WARN, Finding
 from deploy.node_status import DOWN, NodeStatus
 from deploy.release import Release, read_live_release
 from deploy.start import WEB
+from toppcloud.app_layout import AppLayout
 from toppcloud.durations import now_utc, render_iso
-from toppcloud.layout import AppLayout, Layout
+from toppcloud.layout import Layout
 from toppcloud.lock import read_holder
 from toppcloud.node import Node
 from toppcloud.unix import connect_unix

@@ -8,10 +8,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+from toppcloud.app_layout import AppLayout
 from toppcloud.console import Console
 from toppcloud.durations import render_iso
 from toppcloud.errors import ToppcloudError
-from toppcloud.layout import AppLayout
 from toppcloud.lock import Holder, LockBusy, hold_lock
 
 _PATIENCE_S = 1.0

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from toppcloud.app_layout import AppLayout
 from toppcloud.files import read_json, write_json
-from toppcloud.layout import AppLayout
 from toppcloud.lock import hold_lock
 
 _LOCK_TIMEOUT_S = 10.0

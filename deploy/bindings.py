@@ -12,8 +12,8 @@ from typing import Any
 
 from deploy.services.registry import SERVICES
 from deploy.services.service import Binding, BindingState
+from toppcloud.app_layout import AppLayout
 from toppcloud.files import read_json, write_json
-from toppcloud.layout import AppLayout
 from toppcloud.lock import hold_lock
 from toppcloud.node import Node
 

@@ -14,10 +14,10 @@ from deploy.release import mark_live, read_live_release, read_release
 from deploy.settle import settle
 from deploy.supervisor import Supervisor
 from deploy.web import start_relay
+from toppcloud.app_layout import AppLayout
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
 from toppcloud.files import remove_tree, swap_symlink, sweep_temporary
-from toppcloud.layout import AppLayout
 from toppcloud.lock import hold_lock
 from toppcloud.node import Node
 from toppcloud.slug import read_slug

@@ -6,9 +6,9 @@ import contextlib
 from collections.abc import Iterator, Mapping
 
 from deploy.release import read_environment
+from toppcloud.app_layout import AppLayout
 from toppcloud.errors import ToppcloudError, suggest_nearest
 from toppcloud.files import read_json, write_json
-from toppcloud.layout import AppLayout
 from toppcloud.lock import hold_lock
 from toppcloud.secret import Secret
 

@@ -32,11 +32,11 @@ from deploy.services.postgres_advice import advise_on_output
 from deploy.settle import settle
 from deploy.start import WEB, Start, render_start
 from deploy.web import discard_start, start_web, stop_programs
+from toppcloud.app_layout import AppLayout, ReleaseLayout
 from toppcloud.console import Console
 from toppcloud.disk import refusing_full_disk
 from toppcloud.errors import ToppcloudError
 from toppcloud.files import remove_tree, swap_symlink, write_file
-from toppcloud.layout import AppLayout, ReleaseLayout
 from toppcloud.node import Node
 from toppcloud.slug import Slug, read_slug
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from toppcloud.layout import AppLayout, ReleaseLayout
+from toppcloud.app_layout import AppLayout, ReleaseLayout
 from toppcloud.program import BASE_PATH
 
 _WORKER_BYTES = 128 * 1024**2  # what one worker of a usual Django app takes, and some room

@@ -10,9 +10,9 @@ from deploy.app_settings import read_app_settings
 from deploy.bindings import service_variables
 from deploy.kept_files import gather_kept, link_kept
 from deploy.release import Release, ReleaseEnvironment, write_environment
+from toppcloud.app_layout import AppLayout, ReleaseLayout
 from toppcloud.durations import now_utc, render_iso
 from toppcloud.files import size_of_tree
-from toppcloud.layout import AppLayout, ReleaseLayout
 from toppcloud.node import Node
 from toppcloud.program import ProgramFailed, run
 from toppcloud.slug import Slug

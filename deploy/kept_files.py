@@ -21,10 +21,11 @@ from deploy.sqlite_file import COMPANIONS
 from deploy.written_files import find_written
 from toppcloud.account import Account
 from toppcloud.acting import act_as
+from toppcloud.app_layout import AppLayout
 from toppcloud.durations import now_utc
 from toppcloud.errors import ToppcloudError
 from toppcloud.files import remove_tree, size_of_tree, stat_tree
-from toppcloud.layout import AppLayout, Layout
+from toppcloud.layout import Layout
 from toppcloud.node import Node
 
 

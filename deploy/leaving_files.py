@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
 from deploy.written_files import WrittenFile, find_written
+from toppcloud.app_layout import AppLayout, ReleaseLayout
 from toppcloud.durations import now_utc, render_age, render_size
 from toppcloud.errors import ToppcloudError
-from toppcloud.layout import AppLayout, ReleaseLayout
 from toppcloud.slug import Slug
 
 _SHOWN_ALONE = 3  # more files than these in one folder are shown as the folder

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from toppcloud.layout import AppLayout
+from toppcloud.app_layout import AppLayout
 
 _TAIL_BYTES = 256 * 1024
 _SETTLE_S = 0.15

@@ -14,10 +14,10 @@ from deploy.configuration import read_config
 from deploy.release import read_environment
 from deploy.services.registry import SERVICES, require_service
 from deploy.services.service import Binding, BindingState, ServiceStatus
+from toppcloud.app_layout import AppLayout
 from toppcloud.console import Console
 from toppcloud.durations import render_size
 from toppcloud.errors import ToppcloudError
-from toppcloud.layout import AppLayout
 from toppcloud.node import Node
 from toppcloud.slug import ServiceDeclaration
 

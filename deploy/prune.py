@@ -7,9 +7,9 @@ import os
 from deploy.kept_files import gather_late
 from deploy.release import read_release
 from deploy.written_files import find_written
+from toppcloud.app_layout import AppLayout, ReleaseLayout
 from toppcloud.console import Console
 from toppcloud.files import remove_tree
-from toppcloud.layout import AppLayout, ReleaseLayout
 from toppcloud.lock import read_holder
 from toppcloud.node import Node
 from toppcloud.slug import read_slug

@@ -10,10 +10,10 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from toppcloud.app_layout import AppLayout, ReleaseLayout
 from toppcloud.durations import now_utc, render_iso
 from toppcloud.errors import ToppcloudError
 from toppcloud.files import read_json, remove_tree, sync_folder, write_json
-from toppcloud.layout import AppLayout, ReleaseLayout
 from toppcloud.secret import Secret
 
 LIVE, SUPERSEDED, FAILED = "live", "superseded", "failed"

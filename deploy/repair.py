@@ -11,10 +11,10 @@ import logging
 from deploy.release import mark_failed, read_release
 from deploy.settle import settle
 from deploy.web import stop_programs
+from toppcloud.app_layout import AppLayout
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
 from toppcloud.files import remove_tree
-from toppcloud.layout import AppLayout
 from toppcloud.lock import LockBusy, hold_lock, read_holder
 from toppcloud.node import Node
 

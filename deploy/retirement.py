@@ -21,9 +21,10 @@ from deploy.served_connections import has_connections
 from deploy.start_key import StartKey
 from deploy.supervisor import Supervisor
 from deploy.unavailable import accept_waiting
+from toppcloud.app_layout import StartLayout
 from toppcloud.errors import ToppcloudError
 from toppcloud.files import read_json, remove_tree, write_json
-from toppcloud.layout import Layout, StartLayout
+from toppcloud.layout import Layout
 from toppcloud.unix import connect_unix
 
 GRACE_S = 0.5

@@ -16,8 +16,8 @@ from deploy.release import Release, mark_live, read_live_release
 from deploy.start import WEB, choose_formation, find_live_start, program_name
 from deploy.start_key import parse_program_name
 from deploy.supervisor import Supervisor
+from toppcloud.app_layout import AppLayout, ReleaseLayout, StartLayout
 from toppcloud.console import Console
-from toppcloud.layout import AppLayout, ReleaseLayout, StartLayout
 from toppcloud.node import Node
 
 _ENDED = frozenset({"STOPPED", "EXITED", "FATAL"})

@@ -20,8 +20,8 @@ from deploy.command_text import CommandText, find_gunicorn_config, parse_command
 from deploy.environment import ProcessIdentity, build_environment
 from deploy.release import Release, read_environment
 from deploy.render import render_gunicorn_conf, render_program
+from toppcloud.app_layout import AppLayout, ReleaseLayout, StartLayout
 from toppcloud.files import write_file, write_json
-from toppcloud.layout import AppLayout, ReleaseLayout, StartLayout
 from toppcloud.node import Node
 from toppcloud.slug import Slug
 

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from toppcloud.layout import Layout, ReleaseLayout, StartLayout
+from toppcloud.app_layout import ReleaseLayout, StartLayout
+from toppcloud.layout import Layout
 
 _PROGRAM = re.compile(r"([^.]+)\.(.+)\.v(\d+)\.(\d+)\Z")
 

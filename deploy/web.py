@@ -12,10 +12,10 @@ from deploy.release import Release
 from deploy.start import WEB, Process, Start, program_name
 from deploy.start_key import parse_program_name
 from deploy.supervisor import Supervisor
+from toppcloud.app_layout import AppLayout, ReleaseLayout
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
 from toppcloud.files import remove_tree
-from toppcloud.layout import AppLayout, ReleaseLayout
 from toppcloud.node import Node
 from toppcloud.slug import Slug
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from deploy.kept_path import is_below
 from deploy.sqlite_file import COMPANIONS, is_sqlite
-from toppcloud.layout import ReleaseLayout, SlugLayout
+from toppcloud.app_layout import ReleaseLayout, SlugLayout
 from toppcloud.tree import DEEPEST
 
 _PASSING_FOLDERS = frozenset({"__pycache__", ".cache"})

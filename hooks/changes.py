@@ -18,9 +18,9 @@ from deploy.settle import parse_program
 from deploy.start import WEB, find_live_start
 from deploy.supervisor import Supervisor
 from hooks.release_command import run_release_command
+from toppcloud.app_layout import AppLayout
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError, suggest_nearest
-from toppcloud.layout import AppLayout
 from toppcloud.node import Node
 from toppcloud.slug import Slug, read_slug
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from deploy.app import create_app, refuse_near_name
+from toppcloud.app_layout import AppLayout
 from toppcloud.errors import ToppcloudError, suggest_nearest
-from toppcloud.layout import AppLayout
 from toppcloud.names import parse_repository_path
 from toppcloud.node import Node
 

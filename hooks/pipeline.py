@@ -33,12 +33,12 @@ from deploy.start import WEB
 from hooks.cancellation import Cancellation
 from hooks.changes import ensure_runtime
 from hooks.release_command import run_release_command
+from toppcloud.app_layout import AppLayout, SlugLayout
 from toppcloud.console import Console
 from toppcloud.disk import refusing_full_disk
 from toppcloud.durations import now_utc, render_age
 from toppcloud.errors import ToppcloudError
 from toppcloud.files import remove_tree
-from toppcloud.layout import AppLayout, SlugLayout
 from toppcloud.lock import Holder, LockBusy, hold_lock
 from toppcloud.node import Node
 from toppcloud.slug import Slug, read_slug

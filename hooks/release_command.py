@@ -9,9 +9,9 @@ from deploy.command_text import parse_command, render_argv
 from deploy.release import Release
 from deploy.start import choose_port, process_environment
 from deploy.web import choose_cure
+from toppcloud.app_layout import AppLayout
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
-from toppcloud.layout import AppLayout
 from toppcloud.node import Node
 from toppcloud.program import ProgramFailed, run
 from toppcloud.slug import Slug

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from buildpacks.virtualenv import move_virtualenvs
 from deploy.app import rename_app
-from toppcloud.layout import AppLayout
+from toppcloud.app_layout import AppLayout
 from toppcloud.node import Node
 
 

@@ -13,7 +13,7 @@ from dulwich.object_store import DiskObjectStore
 from dulwich.objects import Commit, ObjectID, RawObjectID, ShaFile
 from dulwich.protocol import Protocol, format_shallow_line
 
-from toppcloud.layout import RepositoryLayout
+from toppcloud.app_layout import RepositoryLayout
 
 _BOUNDLESS = b"deepen 2147483647\n"
 

@@ -11,8 +11,8 @@ from dulwich.object_store import BaseObjectStore
 from receiver.push_policy import choose_deploy_branch
 from receiver.references import BRANCHES, read_references
 from receiver.repository import DEFAULT_BRANCH, open_repository
+from toppcloud.app_layout import AppLayout
 from toppcloud.errors import ToppcloudError
-from toppcloud.layout import AppLayout
 
 
 @dataclass(frozen=True)

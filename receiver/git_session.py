@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from receiver.session import Session
+from toppcloud.app_layout import AppLayout
 from toppcloud.errors import ToppcloudError, suggest_nearest
-from toppcloud.layout import AppLayout
 from toppcloud.names import parse_repository_path
 from toppcloud.program import find_program
 

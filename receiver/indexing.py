@@ -22,8 +22,8 @@ from receiver.pack_meter import BLOB, COMMIT, REF_DELTA, PackMeter
 from receiver.quarantine import Quarantine
 from receiver.repository import GIT_SETTINGS, git_environment
 from receiver.shallow import render_boundary
+from toppcloud.app_layout import RepositoryLayout
 from toppcloud.errors import ToppcloudError
-from toppcloud.layout import RepositoryLayout
 from toppcloud.program import ProgramFailed, run
 
 _INDEXING_TIMEOUT_S = 4 * 3600.0  # a slow line may send for long; silence ends it much earlier

@@ -11,8 +11,8 @@ from receiver.pack_limits import choose_limits
 from receiver.push import Push
 from receiver.receive_pack import serve_receive_pack
 from receiver.session import Session
+from toppcloud.app_layout import AppLayout
 from toppcloud.console import Console
-from toppcloud.layout import AppLayout
 from toppcloud.program import find_program
 
 

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from dulwich.object_store import DiskObjectStore
 
+from toppcloud.app_layout import RepositoryLayout
 from toppcloud.files import sync_folder
-from toppcloud.layout import RepositoryLayout
 
 _PARTS_IN_ORDER = (".pack", ".rev", ".idx")  # git sees a pack once it has an index
 

@@ -38,9 +38,9 @@ from receiver.shallow import read_boundary
 from receiver.sideband import SideBand
 from receiver.tidying import start_tidying
 from receiver.wire import Wire
+from toppcloud.app_layout import RepositoryLayout
 from toppcloud.console import Console
 from toppcloud.errors import REFUSED, ToppcloudError
-from toppcloud.layout import RepositoryLayout
 
 logger = logging.getLogger("toppcloud.receiver")
 

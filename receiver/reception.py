@@ -19,8 +19,8 @@ from receiver.references import LOCK_TIMEOUT_S
 from receiver.repository import DEFAULT_BRANCH
 from receiver.shallow import BoundaryChange, choose_change, read_boundary, write_boundary
 from receiver.wire import Wire
+from toppcloud.app_layout import RepositoryLayout
 from toppcloud.console import Console
-from toppcloud.layout import RepositoryLayout
 from toppcloud.lock import hold_lock
 
 Deploy = Callable[[Push, Console], None]

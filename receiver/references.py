@@ -9,8 +9,8 @@ from dulwich.protocol import ZERO_SHA
 from dulwich.refs import HEADREF, Ref
 from dulwich.repo import Repo
 
+from toppcloud.app_layout import RepositoryLayout
 from toppcloud.errors import ToppcloudError
-from toppcloud.layout import RepositoryLayout
 from toppcloud.lock import hold_lock
 
 BRANCHES = "refs/heads/"

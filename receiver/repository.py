@@ -13,7 +13,7 @@ from dulwich.refs import HEADREF, Ref
 from dulwich.repo import Repo
 from dulwich.server import Backend, BackendRepo
 
-from toppcloud.layout import RepositoryLayout
+from toppcloud.app_layout import RepositoryLayout
 
 DEFAULT_BRANCH = "main"
 _CONFIG = """[core]

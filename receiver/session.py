@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, BinaryIO, NoReturn
 
+from toppcloud.app_layout import AppLayout
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
-from toppcloud.layout import AppLayout
 from toppcloud.node import Node
 
 WIDTH = 100

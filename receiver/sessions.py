@@ -27,7 +27,8 @@ from receiver.handover import FORWARDED_SIGNALS, receive_descriptors
 from receiver.quarantine import sweep_quarantines
 from receiver.table import COMMANDS
 from receiver.worker_process import run_repair, run_worker
-from toppcloud.layout import Layout, RepositoryLayout
+from toppcloud.app_layout import RepositoryLayout
+from toppcloud.layout import Layout
 from toppcloud.node import Node, open_node
 from toppcloud.unix import listen_unix
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from dulwich.object_store import BaseObjectStore
 from dulwich.objects import Commit, ObjectID
 
+from toppcloud.app_layout import RepositoryLayout
 from toppcloud.files import write_file
-from toppcloud.layout import RepositoryLayout
 
 
 @dataclass(frozen=True)

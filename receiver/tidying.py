@@ -11,7 +11,7 @@ from pathlib import Path
 
 from receiver.quarantine import keep_pushes_out
 from receiver.repository import GIT_SETTINGS, git_environment, open_repository
-from toppcloud.layout import RepositoryLayout
+from toppcloud.app_layout import RepositoryLayout
 from toppcloud.program import run, start_detached
 
 MOST_PACKS = 50

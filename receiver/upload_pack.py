@@ -19,8 +19,8 @@ from receiver.repository import GIT_SETTINGS, OneRepository, git_environment, op
 from receiver.shallow import read_boundary
 from receiver.sideband import SideBand
 from receiver.wire import Wire
+from toppcloud.app_layout import RepositoryLayout
 from toppcloud.errors import REFUSED, ToppcloudError
-from toppcloud.layout import RepositoryLayout
 from toppcloud.program import ProgramFailed, run
 
 _TIMEOUT_S = 4 * 3600.0

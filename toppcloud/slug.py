@@ -9,8 +9,8 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
+from toppcloud.app_layout import SlugLayout
 from toppcloud.files import read_json, write_json
-from toppcloud.layout import SlugLayout
 
 FORMAT = 1
 

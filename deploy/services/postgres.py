@@ -33,8 +33,8 @@ from deploy.services.postgres_names import (
 )
 from deploy.services.postgres_programs import choose_client_programs, choose_reachable
 from deploy.services.service import Binding, BindingState, ServiceStatus
+from toppcloud.app_layout import AppLayout
 from toppcloud.errors import ToppcloudError, suggest_nearest
-from toppcloud.layout import AppLayout
 from toppcloud.node import Node
 from toppcloud.secret import Secret
 

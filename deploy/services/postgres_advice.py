@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from deploy.bindings import read_bindings
 from deploy.services.postgres import EMBEDDED
-from toppcloud.layout import AppLayout
+from toppcloud.app_layout import AppLayout
 
 _EXTENSION = re.compile(r'extension "([\w-]+)" is not available|permission denied to create extension "([\w-]+)"')
 _TLS = re.compile(r"server does not support SSL|rejected SSL upgrade|SSL is not enabled on the server")

@@ -13,9 +13,9 @@ from typing import BinaryIO
 from deploy.services.postgres_database import open_cursor
 from deploy.services.postgres_names import DatabaseAddress
 from deploy.services.postgres_programs import choose_client_programs
+from toppcloud.app_layout import AppLayout
 from toppcloud.durations import now_utc
 from toppcloud.files import sync_folder
-from toppcloud.layout import AppLayout
 from toppcloud.node import Node
 from toppcloud.program import run
 

@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Protocol
 
-from toppcloud.layout import AppLayout
+from toppcloud.app_layout import AppLayout
 from toppcloud.node import Node
 
 

@@ -11,10 +11,10 @@ from deploy.release import read_live_release
 from deploy.start import choose_formation
 from hooks.renaming import give_name
 from receiver.session import Session
+from toppcloud.app_layout import AppLayout
 from toppcloud.durations import render_size
 from toppcloud.errors import ToppcloudError
 from toppcloud.files import size_of_tree
-from toppcloud.layout import AppLayout
 from toppcloud.slug import read_slug
 
 

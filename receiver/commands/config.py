@@ -11,9 +11,9 @@ from deploy.configuration import read_config, read_live_config, read_staged, req
 from deploy.cutover import Outcome
 from hooks.changes import Wishes, change_config, describe_config, link_config, unlink_config
 from receiver.session import Session
+from toppcloud.app_layout import AppLayout
 from toppcloud.dotenv import parse_assignments, parse_dotenv
 from toppcloud.errors import ToppcloudError
-from toppcloud.layout import AppLayout
 from toppcloud.names import parse_config_key
 
 _LARGEST_IMPORT_BYTES = 1024 * 1024

@@ -12,9 +12,9 @@ from deploy.release import read_live_release
 from deploy.written_files import find_written
 from hooks.changes import Wishes, restart_app
 from receiver.session import Session
+from toppcloud.app_layout import AppLayout
 from toppcloud.durations import now_utc, render_age, render_iso, render_size
 from toppcloud.errors import ToppcloudError
-from toppcloud.layout import AppLayout
 
 _Row = tuple[str, bool, int, datetime | None]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from deploy.app_log import AppLog, match_process
 from deploy.release import read_live_release
 from receiver.session import Session
+from toppcloud.app_layout import AppLayout
 from toppcloud.errors import ToppcloudError, suggest_nearest
-from toppcloud.layout import AppLayout
 
 
 def show(session: Session, *, app: str, number: int, tail: bool, process: str | None) -> None:

@@ -19,9 +19,9 @@ from hooks.changes import Wishes, restart_app, start_app, stop_processes
 from hooks.pipeline import Delivery, deliver
 from receiver.branch_tip import open_branch_tip
 from receiver.session import Session
+from toppcloud.app_layout import AppLayout
 from toppcloud.durations import now_utc, render_age, render_iso, render_size
 from toppcloud.errors import ToppcloudError, suggest_nearest
-from toppcloud.layout import AppLayout
 from toppcloud.names import parse_process_type
 
 _MOST_PROCESSES = 100

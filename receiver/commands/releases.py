@@ -14,9 +14,9 @@ from deploy.release import (
 )
 from hooks.changes import Wishes, roll_back
 from receiver.session import Session
+from toppcloud.app_layout import AppLayout
 from toppcloud.durations import now_utc, parse_iso, render_age
 from toppcloud.errors import ToppcloudError
-from toppcloud.layout import AppLayout
 from toppcloud.names import parse_release_number
 
 _SHOWN_RELEASES = 15

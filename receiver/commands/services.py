@@ -19,9 +19,9 @@ from deploy.release import read_live_release
 from deploy.services.registry import SERVICES, require_service
 from hooks.changes import Wishes, release_service_change
 from receiver.session import Session
+from toppcloud.app_layout import AppLayout
 from toppcloud.durations import render_size
 from toppcloud.errors import ToppcloudError
-from toppcloud.layout import AppLayout
 from toppcloud.names import parse_config_key
 from toppcloud.slug import read_slug
 

@@ -17,9 +17,10 @@ from buildpacks.build import BuildRequest, build, choose_slug_id
 from buildpacks.export import export_tree
 from buildpacks.seal import seal
 from toppcloud.account import Account, find_account, this_account
+from toppcloud.app_layout import AppLayout
 from toppcloud.console import Console
 from toppcloud.durations import now_utc
-from toppcloud.layout import AppLayout, Layout
+from toppcloud.layout import Layout
 from toppcloud.node import Node
 from toppcloud.settings import NodeSettings
 from toppcloud.slug import Slug

@@ -13,7 +13,7 @@ from buildpacks.bytecode import compile_files, find_same_file, list_compilations
 from buildpacks.manifest import read_manifest, scan_source, write_manifest
 from buildpacks.seal import seal, take_over
 from toppcloud.account import this_account
-from toppcloud.layout import SlugLayout
+from toppcloud.app_layout import SlugLayout
 from toppcloud.slug import Slug, read_slug
 
 TAG = sys.implementation.cache_tag

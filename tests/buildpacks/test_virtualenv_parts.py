@@ -10,8 +10,9 @@ from buildpacks.editable import render_finder, render_pth
 from buildpacks.framework_needs import choose_missing, choose_servers, choose_unnamed
 from buildpacks.uv import BuildEnvironment, find_uv, hide_credentials, make_build_environment
 from buildpacks.virtualenv import collect_unused_venvs, read_virtualenv, relocate_scripts
+from toppcloud.app_layout import AppLayout
 from toppcloud.build_variables import choose_build_variables, read_build_variables, record_build_variables
-from toppcloud.layout import AppLayout, Layout
+from toppcloud.layout import Layout
 from toppcloud.node import Node
 from toppcloud.settings import NodeSettings
 

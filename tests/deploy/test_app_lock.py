@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from deploy.app_lock import lock_app, lock_release
+from toppcloud.app_layout import AppLayout
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
-from toppcloud.layout import AppLayout
 from toppcloud.lock import LockBusy, hold_lock
 
 

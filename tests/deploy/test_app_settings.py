@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from deploy.app_settings import AppSettings, edit_app_settings, read_app_settings, update_app_settings
-from toppcloud.layout import AppLayout
+from toppcloud.app_layout import AppLayout
 
 
 def test_app_without_settings_file_has_defaults(tmp_path: Path) -> None:

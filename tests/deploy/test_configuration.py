@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from deploy.configuration import read_staged, stage, unstage
-from toppcloud.layout import AppLayout
+from toppcloud.app_layout import AppLayout
 
 
 @pytest.fixture

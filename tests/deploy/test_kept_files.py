@@ -32,10 +32,11 @@ from deploy.written_files import find_written
 from toppcloud import exchange as exchange_module
 from toppcloud.account import Account, find_account, this_account
 from toppcloud.acting import act_as
+from toppcloud.app_layout import AppLayout
 from toppcloud.errors import ToppcloudError
 from toppcloud.exchange import exchange
 from toppcloud.files import swap_symlink
-from toppcloud.layout import AppLayout, Layout
+from toppcloud.layout import Layout
 from toppcloud.node import Node
 from toppcloud.settings import NodeSettings
 

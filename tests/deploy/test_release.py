@@ -16,9 +16,10 @@ from deploy.release import (
     write_environment,
     write_release,
 )
+from toppcloud.app_layout import AppLayout
 from toppcloud.errors import ToppcloudError
 from toppcloud.files import remove_tree, swap_symlink
-from toppcloud.layout import AppLayout, Layout
+from toppcloud.layout import Layout
 
 
 @pytest.fixture

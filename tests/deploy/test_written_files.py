@@ -8,9 +8,9 @@ import pytest
 
 from deploy.leaving_files import plan_leaving, refuse_leaving_data
 from deploy.written_files import WrittenFile, find_written
+from toppcloud.app_layout import AppLayout, ReleaseLayout, SlugLayout
 from toppcloud.errors import ToppcloudError
 from toppcloud.files import remove_tree, size_of_tree
-from toppcloud.layout import AppLayout, ReleaseLayout, SlugLayout
 
 NOW = datetime(2026, 11, 22, 15, 0, tzinfo=UTC)
 

@@ -15,7 +15,7 @@ import pytest
 from benchmarks.live_node import LiveNode, Repository
 from deploy.supervisor import Supervisor
 from tests.plain_app import plain_files
-from toppcloud.layout import AppLayout
+from toppcloud.app_layout import AppLayout
 from toppcloud.lock import read_holder
 
 pytestmark = pytest.mark.node

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from receiver.quarantine import open_quarantine
 from receiver.sessions import sweep_quarantines_of
-from toppcloud.layout import Layout, RepositoryLayout
+from toppcloud.app_layout import RepositoryLayout
+from toppcloud.layout import Layout
 
 
 def test_node_start_removes_what_died_pushes_left_and_spares_one_under_way(tmp_path: Path) -> None:

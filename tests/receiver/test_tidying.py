@@ -10,7 +10,7 @@ import pytest
 from receiver.quarantine import keep_pushes_out, open_quarantine
 from receiver.repository import open_repository
 from receiver.tidying import start_tidying, tidy_repository
-from toppcloud.layout import RepositoryLayout
+from toppcloud.app_layout import RepositoryLayout
 
 pytestmark = pytest.mark.git
 

@@ -28,10 +28,10 @@ from deploy.services.postgres import PostgresService, find_client, locate_databa
 from deploy.services.postgres_database import open_cursor
 from deploy.services.service import Binding, BindingState
 from deploy.supervisor import Supervisor
+from toppcloud.app_layout import AppLayout
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
 from toppcloud.files import swap_symlink
-from toppcloud.layout import AppLayout
 from toppcloud.node import Node
 from toppcloud.slug import ServiceDeclaration
 

@@ -14,8 +14,9 @@ from deploy.services.postgres_programs import PostgresPrograms, choose_client_pr
 from deploy.services.registry import require_service
 from deploy.services.service import Binding, BindingState
 from toppcloud.account import Account, this_account
+from toppcloud.app_layout import AppLayout
 from toppcloud.errors import ToppcloudError
-from toppcloud.layout import AppLayout, PostgresLayout
+from toppcloud.layout import PostgresLayout
 from toppcloud.program import run
 from toppcloud.secret import Secret
 
