@@ -25,11 +25,6 @@ class PythonRequest:
     origin: str
     """Where it was said, as a person reads it: `.python-version`."""
 
-    @property
-    def is_exact(self) -> bool:
-        """Whether it names one patch release."""
-        return self.text.count(".") == 2 and self.text[0].isdigit()
-
     def admits(self, version: str) -> bool:
         """Whether `3.12.7` is what was asked for."""
         if not self.text:

@@ -14,7 +14,7 @@ from deploy.app_settings import read_app_settings
 from deploy.doorman_client import DoormanClient
 from deploy.release import Release, mark_live, read_live_release
 from deploy.start import WEB, choose_formation, find_live_start, program_name
-from deploy.start_key import parse_program_name
+from deploy.start_key import StartKey, parse_program_name
 from deploy.supervisor import Supervisor
 from toppcloud.app_layout import AppLayout, ReleaseLayout, StartLayout
 from toppcloud.console import Console
@@ -30,8 +30,7 @@ class RunningProgram:
 
     name: str
     process: str
-    release: int
-    start: int
+    key: StartKey
 
     @property
     def process_type(self) -> str:
@@ -41,15 +40,11 @@ class RunningProgram:
     def is_relay(self) -> bool:
         return self.process.endswith(".relay")
 
-    @property
-    def run(self) -> tuple[int, int]:
-        return self.release, self.start
-
 
 def parse_program(name: str) -> RunningProgram | None:
     """`blog.web.1.relay.v12.2` by its parts; None for a program of the node itself."""
     parsed = parse_program_name(name)
-    return RunningProgram(name, parsed[1], parsed[0].release, parsed[0].start) if parsed else None
+    return RunningProgram(name, parsed[1], parsed[0]) if parsed else None
 
 
 def settle(node: Node, app: AppLayout, console: Console) -> None:
@@ -64,22 +59,20 @@ def settle(node: Node, app: AppLayout, console: Console) -> None:
         return
     supervisor = Supervisor(node.layout)
     known = [program for name in supervisor.states(prefix=f"{app.name}.") if (program := parse_program(name))]
-    live_run = (release.version, start.number)
     _settle_workers(node, app, release, start, known, console)
-    retire_starts(node, app, live_run, [program for program in known if program.process_type == WEB])
+    live = StartKey(app.name, release.version, start.number)
+    retire_starts(node, app, live, [program for program in known if program.process_type == WEB])
 
 
-def retire_starts(
-    node: Node, app: AppLayout, live_run: tuple[int, int], web_programs: Iterable[RunningProgram]
-) -> None:
+def retire_starts(node: Node, app: AppLayout, live: StartKey, web_programs: Iterable[RunningProgram]) -> None:
     """Hand each start that is not the live one to the doorman: drain, stop, forget."""
-    programs: dict[tuple[int, int], list[str]] = {run: [] for run in _runs_on_disk(app)}
+    programs: dict[StartKey, list[str]] = {key: [] for key in _starts_on_disk(app)}
     for program in web_programs:
-        programs.setdefault(program.run, []).append(program.name)
+        programs.setdefault(program.key, []).append(program.name)
     doorman = DoormanClient(node.layout)
-    for (release, start), names in sorted(programs.items()):
-        if (release, start) != live_run:
-            doorman.retire(app.name, release, start, programs=sorted(names))
+    for key in sorted(programs, key=lambda key: (key.release, key.start)):
+        if key != live:
+            doorman.retire(key.app, key.release, key.start, programs=sorted(programs[key]))
 
 
 def wanted_workers(
@@ -130,11 +123,12 @@ def _reap(supervisor: Supervisor, names: list[str]) -> None:
         supervisor.remove(name)
 
 
-def _runs_on_disk(app: AppLayout) -> list[tuple[int, int]]:
-    runs = []
-    for number in app.release_numbers():
-        runs += [(number, start) for start in _start_numbers(app.release(number))]
-    return runs
+def _starts_on_disk(app: AppLayout) -> list[StartKey]:
+    return [
+        StartKey(app.name, number, start)
+        for number in app.release_numbers()
+        for start in _start_numbers(app.release(number))
+    ]
 
 
 def _start_numbers(release: ReleaseLayout) -> list[int]:

@@ -20,6 +20,7 @@ from deploy.command_text import CommandText, find_gunicorn_config, parse_command
 from deploy.environment import ProcessIdentity, build_environment
 from deploy.release import Release, read_environment
 from deploy.render import render_gunicorn_conf, render_program
+from deploy.start_key import StartKey, key_of_folder
 from toppcloud.app_layout import AppLayout, ReleaseLayout, StartLayout
 from toppcloud.files import write_file, write_json
 from toppcloud.node import Node
@@ -59,13 +60,8 @@ class Start:
         return tuple(process for process in self.processes if process.process_type == WEB)
 
     @property
-    def workers(self) -> tuple[Process, ...]:
-        return tuple(process for process in self.processes if process.process_type != WEB)
-
-    @property
-    def socket_name(self) -> str:
-        """What the holder calls the listening socket: `blog/12/2`."""
-        return f"{self.app.name}/{self.release.number}/{self.layout.number}"
+    def key(self) -> StartKey:
+        return StartKey(self.app.name, self.release.number, self.layout.number)
 
 
 def choose_formation(release: Release, settings: AppSettings) -> dict[str, int]:
@@ -133,7 +129,7 @@ class _Renderer:
         )
         is_web = process_type == WEB
         extra = self._render_gunicorn(command, environment) if is_web else ()
-        spec = self._spec(process, environment, socket_name=self._socket_name() if is_web else None)
+        spec = self._spec(process, environment, has_socket=is_web)
         write_json(
             self.start_layout.spec(name),
             {**spec, "argv": render_argv(command, process.port, extra)},
@@ -161,7 +157,7 @@ class _Renderer:
 
     def _render_relay(self, process: Process) -> None:
         name = f"{process.process}.relay"
-        spec = self._spec(Process(name, self._program(name), process.port), {}, socket_name=self._socket_name())
+        spec = self._spec(Process(name, self._program(name), process.port), {}, has_socket=True)
         write_json(self.start_layout.spec(name), {**spec, "port": process.port}, mode=0o600, is_durable=False)
         self._write_program(name, _RELAY, stop_group=False)
 
@@ -171,7 +167,7 @@ class _Renderer:
         ini = render_program(self._program(name), argv, drain_s=drain_s, stop_group=stop_group)
         write_file(self.start_layout.program(name), ini, is_durable=False)
 
-    def _spec(self, process: Process, environment: Mapping[str, str], *, socket_name: str | None) -> dict[str, Any]:
+    def _spec(self, process: Process, environment: Mapping[str, str], *, has_socket: bool) -> dict[str, Any]:
         account = self.node.account
         return {
             "program": process.program,
@@ -179,7 +175,7 @@ class _Renderer:
             "cwd": str(self.release_layout.source),
             "uid": None if account.is_self else account.uid,
             "gid": None if account.is_self else account.gid,
-            "socket": socket_name,
+            "socket": key_of_folder(self.start_layout.folder).name if has_socket else None,
             "output": str(self.node.layout.output_pipe(process.program)),
             "label": {"app": self.app.name, "process": process.process, "release": self.release.version},
             "umask": 0o022,
@@ -188,9 +184,6 @@ class _Renderer:
 
     def _program(self, name: str) -> str:
         return program_name(self.app, name, self.release_layout.number, self.start_layout.number)
-
-    def _socket_name(self) -> str:
-        return f"{self.app.name}/{self.release_layout.number}/{self.start_layout.number}"
 
 
 def process_environment(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 
 from deploy.app_settings import read_app_settings
 from deploy.check import Answer, Cure, check_start
@@ -10,7 +11,7 @@ from deploy.doorman_client import DoormanClient
 from deploy.output_log import read_last_lines, shorten_tracebacks
 from deploy.release import Release
 from deploy.start import WEB, Process, Start, program_name
-from deploy.start_key import parse_program_name
+from deploy.start_key import StartKey, parse_program_name
 from deploy.supervisor import Supervisor
 from toppcloud.app_layout import AppLayout, ReleaseLayout
 from toppcloud.console import Console
@@ -101,11 +102,7 @@ def start_relay(node: Node, app: AppLayout, start: Start, process: Process) -> N
 
 def stop_programs(node: Node, app: AppLayout, layout: ReleaseLayout) -> None:
     """Stop and forget all programs of a release that never went live, and close its sockets."""
-    supervisor = Supervisor(node.layout)
-    for name in supervisor.states(prefix=f"{app.name}."):
-        parsed = parse_program_name(name)  # a process type may be called v12, so looking for that would not do
-        if parsed and parsed[0].release == layout.number:
-            supervisor.remove(name)
+    _remove_programs(node, app, lambda key: key.release == layout.number)
     if layout.starts.is_dir():
         for path in layout.starts.iterdir():
             DoormanClient(node.layout).close(app.name, layout.number, int(path.name))
@@ -113,9 +110,14 @@ def stop_programs(node: Node, app: AppLayout, layout: ReleaseLayout) -> None:
 
 def discard_start(node: Node, start: Start) -> None:
     """Stop and forget a start that never served."""
-    supervisor = Supervisor(node.layout)
-    for name in supervisor.states(prefix=f"{start.app.name}."):
-        if name.endswith(f".v{start.release.number}.{start.layout.number}"):
-            supervisor.remove(name)
+    _remove_programs(node, start.app, lambda key: key == start.key)
     DoormanClient(node.layout).close(start.app.name, start.release.number, start.layout.number)
     remove_tree(start.layout.folder)
+
+
+def _remove_programs(node: Node, app: AppLayout, is_meant: Callable[[StartKey], bool]) -> None:
+    supervisor = Supervisor(node.layout)
+    for name in supervisor.states(prefix=f"{app.name}."):
+        parsed = parse_program_name(name)  # a process type may be called v12, so looking for that would not do
+        if parsed and is_meant(parsed[0]):
+            supervisor.remove(name)

@@ -16,6 +16,7 @@ from deploy.freeze import Origin
 from deploy.release import Release, read_environment, require_live_release
 from deploy.settle import parse_program
 from deploy.start import WEB, find_live_start
+from deploy.start_key import StartKey
 from deploy.supervisor import Supervisor
 from hooks.release_command import run_release_command
 from toppcloud.app_layout import AppLayout
@@ -151,7 +152,7 @@ def stop_processes(node: Node, app: AppLayout) -> None:
     supervisor = Supervisor(node.layout)
     for name in supervisor.states(prefix=f"{app.name}."):
         program = parse_program(name)
-        if program and program.process_type == WEB and program.run == (release.version, start.number):
+        if program and program.process_type == WEB and program.key == StartKey(app.name, release.version, start.number):
             supervisor.remove(name)
 
 

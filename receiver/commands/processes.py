@@ -14,6 +14,7 @@ from deploy.process_memory import read_memory_bytes, read_tree
 from deploy.release import read_live_release, require_live_release
 from deploy.settle import RunningProgram, parse_program, settle
 from deploy.start import choose_formation, find_live_start
+from deploy.start_key import StartKey
 from deploy.supervisor import ProgramState, Supervisor
 from hooks.changes import Wishes, restart_app, start_app, stop_processes
 from hooks.pipeline import Delivery, deliver
@@ -62,7 +63,7 @@ def show(session: Session, *, app: str, as_json: bool) -> None:
             row.program.process,
             row.word,
             render_size(row.memory_bytes),
-            f"v{row.program.release}",
+            f"v{row.program.key.release}",
             f"started {render_age(row.since, now_utc())}",
             f"{row.state.spawns} starts" if row.state.spawns > 1 else "",
         )
@@ -73,13 +74,13 @@ def show(session: Session, *, app: str, as_json: bool) -> None:
 def _read_rows(session: Session, app: AppLayout) -> list[_Row]:
     number = app.live_number()
     start = find_live_start(app.release(number)) if number else None
-    live_run = (number, start.number) if start else None
+    live = StartKey(app.name, number, start.number) if number and start else None
     rows = []
     for name, state in sorted(Supervisor(session.node.layout).states(prefix=f"{app.name}.").items()):
         program = parse_program(name)
         if program and not program.is_relay:
             pids = read_tree(state.pid) if state.pid else []
-            rows.append(_Row(program, state, read_memory_bytes(pids), program.run == live_run))
+            rows.append(_Row(program, state, read_memory_bytes(pids), program.key == live))
     return rows
 
 
@@ -87,7 +88,7 @@ def _row_json(row: _Row) -> dict[str, object]:
     return {
         "process": row.program.process,
         "state": row.word,
-        "release": row.program.release,
+        "release": row.program.key.release,
         "since": render_iso(row.since),
         "memory_bytes": row.memory_bytes,
         "pid": row.state.pid or None,
