@@ -23,6 +23,7 @@ from buildpacks.python_version import PythonRequest, choose_python_request, refu
 from buildpacks.seal import take_over
 from buildpacks.uv import BuildEnvironment, make_build_environment
 from buildpacks.virtualenv import Virtualenv, ensure_virtualenv
+from buildpacks.web_options import check_web_options
 from toppcloud.app_layout import AppLayout, SlugLayout
 from toppcloud.console import Console
 from toppcloud.durations import now_utc, render_iso
@@ -70,6 +71,7 @@ def build(request: BuildRequest, console: Console) -> Slug:
         refuse_unsuitable(interpreter.version, python, dependencies.requires_python)
         venv = make_virtualenv(request, python, interpreter, dependencies, processes, environment, console)
         collect_django_static(request, venv, environment, console)
+        check_web_options(source, declarations.toml.options, processes.commands)
         content_hash = finish_source(request, interpreter)
     finally:
         remove_tree(request.slug.tmp)
@@ -93,6 +95,7 @@ def build(request: BuildRequest, console: Console) -> Slug:
         content_hash=content_hash,
         services=declarations.services(),
         check=declarations.toml.check,
+        web=declarations.toml.options,
         kept_paths=declarations.toml.kept_paths,
         warnings=declarations.app_json.warnings,
     )

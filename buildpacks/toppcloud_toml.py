@@ -1,13 +1,14 @@
 """toppcloud.toml: what an app says of itself where a Procfile has no words. Reference: docs/python.md.
 
 [web]
-wsgi = "blog.wsgi:application"      # or asgi = "…", or command = "…"
+wsgi = "blog.wsgi:application"      # or asgi = "…", or command = "…"; options: buildpacks/web_options.py
 [services]
 postgres = true                     # or {scheme = "postgres"}
 files = {keep = ["media"]}
 [checks]
 path = "/healthz"
 timeout = "90s"
+auto_rollback = "5m"
 """
 
 from __future__ import annotations
@@ -19,18 +20,19 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
+from buildpacks.web_options import OPTIONS, parse_web_options
 from toppcloud.durations import parse_duration
 from toppcloud.errors import ToppcloudError, suggest_nearest
-from toppcloud.slug import Check, ServiceDeclaration
+from toppcloud.slug import Check, ServiceDeclaration, Web
 
 FILE = "toppcloud.toml"
-_WEB_KEYS = ("wsgi", "asgi", "command")
+_PROCESS_KEYS = ("wsgi", "asgi", "command")
 _CALLABLE = re.compile(r"[A-Za-z_][\w.]*(?::[A-Za-z_][\w.]*(?:\([\w\s=,.'\"-]*\))?)?\Z")
 
 
 @dataclass(frozen=True)
 class WebProcess:
-    """`[web]`: exactly one of a WSGI callable, an ASGI callable and a command. `kind` says which."""
+    """`[web]`: one of a WSGI callable, an ASGI callable and a command. `kind` says which."""
 
     kind: str
     value: str
@@ -41,6 +43,8 @@ class ToppcloudToml:
     """The file's content, checked. What it is silent about is None or the default."""
 
     web: WebProcess | None = None
+    """None as well when `[web]` holds nothing but options."""
+    options: Web = field(default_factory=Web)
     services: tuple[ServiceDeclaration, ...] = ()
     kept_paths: tuple[str, ...] = ()
     check: Check = field(default_factory=Check)
@@ -55,20 +59,27 @@ def parse_toppcloud_toml(text: str) -> ToppcloudToml:
     _check_keys(value, ("web", "services", "checks"), "")
     web, services, checks = (_table(value.get(key, {}), f"[{key}]") for key in ("web", "services", "checks"))
     files = services.pop("files", None)
+    process = _parse_web(web) if "web" in value else None
+    kind, target = (process.kind, process.value) if process else (None, "")
     return ToppcloudToml(
-        web=_parse_web(web) if "web" in value else None,
+        web=process,
+        options=parse_web_options(web, kind, target),
         services=tuple(service for name in services if (service := _parse_service(name, services[name]))),
         kept_paths=() if files is None else _parse_files(files),
         check=_parse_checks(checks),
     )
 
 
-def _parse_web(table: Mapping[str, Any]) -> WebProcess:
-    _check_keys(table, _WEB_KEYS, "[web] ")
-    if len(table) != 1:
-        found = " and ".join(table) or "nothing"
+def _parse_web(table: Mapping[str, Any]) -> WebProcess | None:
+    _check_keys(table, (*_PROCESS_KEYS, *OPTIONS), "[web] ")
+    processes = [key for key in table if key in _PROCESS_KEYS]
+    if len(processes) > 1 or not table:
+        found = " and ".join(processes) or "nothing"
         raise _refusal("must say one thing of [web]", f"It says {found}.", 'Write one: wsgi = "pkg.module:app"')
-    ((kind, value),) = table.items()
+    if not processes:
+        return None
+    kind = processes[0]
+    value = table[kind]
     if not isinstance(value, str) or not value.strip() or "\n" in value or "\0" in value:
         raise _refusal(f"has no usable [web] {kind}", f"It is {value!r}.", "Write one line of text.")
     value = value.strip()
@@ -113,21 +124,44 @@ def _parse_kept_path(path: Any) -> str:
 
 
 def _parse_checks(table: Mapping[str, Any]) -> Check:
-    _check_keys(table, ("path", "timeout"), "[checks] ")
+    _check_keys(table, ("path", "timeout", "auto_rollback", "auto_rollback_after"), "[checks] ")
     path = table.get("path", "/")
     if not isinstance(path, str) or not path.startswith("/") or not path.isascii() or not path.isprintable():
         raise _refusal("has no usable [checks] path", f"It is {path!r}.", 'Write: path = "/healthz"')
     if " " in path:
         raise _refusal("has no usable [checks] path", f"{path!r} holds a space.", "Write it as %20.")
-    timeout = table.get("timeout")
-    if timeout is None:
-        return Check(path)
-    if not isinstance(timeout, str | int | float) or isinstance(timeout, bool):
-        raise _refusal("has no usable [checks] timeout", f"It is {timeout!r}.", 'Write: timeout = "90s"')
-    seconds = parse_duration(timeout)
+    after = table.get("auto_rollback_after", Check.auto_rollback_after)
+    if not isinstance(after, int) or isinstance(after, bool) or after < 1:
+        raise _refusal(
+            "has no usable [checks] auto_rollback_after",
+            f"It is {after!r}: so many errors go back to the release before.",
+            "Write: auto_rollback_after = 10",
+        )
+    if "auto_rollback_after" in table and "auto_rollback" not in table:
+        raise _refusal(
+            "has [checks] auto_rollback_after without auto_rollback",
+            "It does not say for how long errors are counted.",
+            'Write: auto_rollback = "5m"',
+        )
+    return Check(
+        path,
+        timeout_s=_parse_span(table, "timeout", 'timeout = "90s"'),
+        auto_rollback_s=_parse_span(table, "auto_rollback", 'auto_rollback = "5m"'),
+        auto_rollback_after=after,
+    )
+
+
+def _parse_span(table: Mapping[str, Any], key: str, example: str) -> float | None:
+    """Seconds, more than none; None when the key is absent."""
+    value = table.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        raise _refusal(f"has no usable [checks] {key}", f"It is {value!r}.", f"Write: {example}")
+    seconds = parse_duration(value)
     if seconds <= 0:
-        raise _refusal("has no usable [checks] timeout", "Nothing answers in no time.", 'Write: timeout = "90s"')
-    return Check(path, seconds)
+        raise _refusal(f"has no usable [checks] {key}", "Nothing happens in no time.", f"Write: {example}")
+    return seconds
 
 
 def _table(value: Any, name: str) -> dict[str, Any]:

@@ -29,6 +29,8 @@ class AppSettings:
     """Paths below the source folder that last over releases: ("db.sqlite3", "media")."""
     stopped: bool = False
     """Whether `ps:stop` was the last word."""
+    idle: str | None = None
+    """What `ps:idle` set: `15m` or `never`. None: the release's `[web] idle`, else the node's."""
 
 
 def read_app_settings(app: AppLayout) -> AppSettings:

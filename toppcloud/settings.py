@@ -14,9 +14,11 @@ from typing import Any
 
 from toppcloud.errors import ToppcloudError, suggest_nearest
 from toppcloud.files import write_file
+from toppcloud.idle import parse_idle
 
 DEFAULT_SSH = "127.0.0.1:2222"
 DEFAULT_HTTP = "127.0.0.1:8080"
+ROUTERS = ("caddy", "nginx")
 
 
 def _setting(default: Any, comment: str) -> Any:
@@ -29,6 +31,7 @@ class NodeSettings:
 
     ssh: str = _setting(DEFAULT_SSH, "where people and git connect")
     http: str = _setting(DEFAULT_HTTP, "where the router listens")
+    router: str = _setting("caddy", "what answers there: caddy or nginx")
     domain: str = _setting("localhost", "an app called blog answers at blog.DOMAIN")
     app_user: str = _setting("toppcloud", "the account of pushed code, when the node runs as root")
     database_user: str = _setting("toppcloud-pg", "the account of the embedded database, when the node runs as root")
@@ -43,6 +46,9 @@ class NodeSettings:
     release_timeout_s: int = _setting(900, "an app's release command may take so long")
     boot_timeout_s: int = _setting(60, "a web process must answer within this, unless [checks] timeout says otherwise")
     drain_timeout_s: int = _setting(30, "a request may run so long on the old release after a deploy")
+    idle: str = _setting("30m", "an app sleeps when nobody visits it for so long, unless it says otherwise; or never")
+    log_size_mb: int = _setting(10, "a log file is turned over at this size")
+    log_files: int = _setting(3, "and so many of each are kept, the one being written among them")
     postgres_url: str = _setting("", "admin URL of a PostgreSQL server; empty: the embedded one")
     postgres_port: int = _setting(0, "port of the embedded PostgreSQL; 0 until it is first needed")
 
@@ -99,7 +105,20 @@ def read_settings(path: Path) -> NodeSettings:
     settings = NodeSettings(**values)
     parse_address(settings.ssh)
     parse_address(settings.http)
+    parse_idle(settings.idle)
+    _check_values(path, settings)
     return settings
+
+
+def _check_values(path: Path, settings: NodeSettings) -> None:
+    if settings.router not in ROUTERS:
+        near = suggest_nearest(settings.router, ROUTERS).strip()
+        raise ToppcloudError(
+            f"{path}: '{settings.router}' is no router.", f"Known: {', '.join(ROUTERS)}. {near}".strip()
+        )
+    for key in ("log_size_mb", "log_files"):
+        if getattr(settings, key) < 1:
+            raise ToppcloudError(f"{path}: {key} must be 1 or more.", f"It is {getattr(settings, key)}.")
 
 
 def render_settings(settings: NodeSettings) -> str:

@@ -21,6 +21,28 @@ class Check:
 
     path: str = "/"
     timeout_s: float | None = None
+    auto_rollback_s: float | None = None
+    """For so long after a deploy its errors are counted. None: nothing goes back by itself."""
+    auto_rollback_after: int = 10
+    """So many 5xx answers and crashes in that time, and the release before is live again."""
+
+
+@dataclass(frozen=True)
+class Web:
+    """`[web]` of toppcloud.toml, but the command itself, which is `processes["web"]`. Paths are inside the source."""
+
+    runner: str = ""
+    """`gunicorn`, `mod_wsgi`, `uvicorn`, `hypercorn`; empty: what suits the callable, or the command as it stands."""
+    target: str = ""
+    """The callable that `wsgi` or `asgi` names: `blog.wsgi:application`."""
+    static: str | None = None
+    """The folder whose files the router serves by itself: `public`."""
+    idle: str | None = None
+    """`15m` or `never`. None: the node's setting."""
+    sleeps_with: tuple[str, ...] = ()
+    """Process types that sleep and wake with web: ("worker",)."""
+    unavailable_page: str | None = None
+    """The app's own page for 503: `errors/503.html`."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +78,7 @@ class Slug:
     content_hash: str
     services: tuple[ServiceDeclaration, ...] = ()
     check: Check = Check()
+    web: Web = Web()
     kept_paths: tuple[str, ...] = ()
     """`[services.files] keep`."""
     warnings: tuple[str, ...] = ()
@@ -74,6 +97,8 @@ def read_slug(layout: SlugLayout) -> Slug | None:
     del value["format"]
     value["services"] = tuple(ServiceDeclaration(**item) for item in value["services"])
     value["check"] = Check(**value["check"])
+    web = value.get("web", {})
+    value["web"] = Web(**{**web, "sleeps_with": tuple(web.get("sleeps_with", ()))})
     for key in ("kept_paths", "warnings"):
         value[key] = tuple(value[key])
     return Slug(**value)

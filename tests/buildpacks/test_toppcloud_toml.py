@@ -3,13 +3,18 @@ import pytest
 from buildpacks.processes import render_web
 from buildpacks.toppcloud_toml import WebProcess, parse_toppcloud_toml
 from toppcloud.errors import ToppcloudError
-from toppcloud.slug import Check, ServiceDeclaration
+from toppcloud.slug import Check, ServiceDeclaration, Web
 
 
 def test_everything_it_can_say():
     toml = parse_toppcloud_toml("""
 [web]
 wsgi = "blog.wsgi:application"
+runner = "mod_wsgi"
+static = "public/"
+idle = "15m"
+sleeps_with = ["worker", "worker"]
+unavailable = "errors/503.html"
 [services]
 redis = false
 [services.postgres]
@@ -19,16 +24,31 @@ keep = ["media/", "db.sqlite3", "media"]
 [checks]
 path = "/healthz?full=1"
 timeout = "90s"
+auto_rollback = "5m"
+auto_rollback_after = 3
 """)
     assert toml.web == WebProcess("wsgi", "blog.wsgi:application")
     assert toml.services == (ServiceDeclaration("postgres", {"scheme": "postgres"}),)
     assert toml.kept_paths == ("media", "db.sqlite3")
-    assert toml.check == Check("/healthz?full=1", 90.0)
+    assert toml.check == Check("/healthz?full=1", 90.0, 300.0, 3)
+    assert toml.options == Web(
+        runner="mod_wsgi",
+        target="blog.wsgi:application",
+        static="public",
+        idle="15m",
+        sleeps_with=("worker",),
+        unavailable_page="errors/503.html",
+    )
 
 
 def test_empty_file_says_nothing():
     toml = parse_toppcloud_toml("")
-    assert (toml.web, toml.services, toml.kept_paths, toml.check) == (None, (), (), Check())
+    assert (toml.web, toml.options, toml.services, toml.kept_paths, toml.check) == (None, Web(), (), (), Check())
+
+
+def test_web_with_nothing_but_options_names_no_process():
+    toml = parse_toppcloud_toml("[web]\nstatic = '.'\nidle = 'never'")
+    assert (toml.web, toml.options) == (None, Web(static=".", idle="never"))
 
 
 def test_timeout_in_seconds_and_service_as_true():
@@ -59,6 +79,21 @@ def test_timeout_in_seconds_and_service_as_true():
         ("[checks]\ntimeout = 0", "timeout"),
         ("[checks]\ntimeout = true", "timeout"),
         ("[checks]\ntimeout = 'soon'", "'soon'"),
+        ("[checks]\nauto_rollback = 0", "auto_rollback"),
+        ("[checks]\nauto_rollback = '5m'\nauto_rollback_after = 0", "auto_rollback_after"),
+        ("[checks]\nauto_rollback_after = 5", "without auto_rollback"),
+        ("[web]\nwsgi = 'a:b'\nrunner = 'modwsgi'", "Did you mean 'mod_wsgi'?"),
+        ("[web]\nasgi = 'a:b'\nrunner = 'mod_wsgi'", "mod_wsgi runs wsgi, and [web] says asgi"),
+        ("[web]\ncommand = 'x'\nrunner = 'gunicorn'", "gunicorn runs wsgi or asgi, and [web] says command"),
+        ("[web]\nrunner = 'uvicorn'", "names no callable"),
+        ("[web]\nidle = 0", "a second is the least"),
+        ("[web]\nidle = 'later'", "'later'"),
+        ("[web]\nidle = true", "[web] idle"),
+        ("[web]\nstatic = '../a'", "'../a'"),
+        ("[web]\nstatic = ''", "static"),
+        ("[web]\nunavailable = '/etc/passwd'", "'/etc/passwd'"),
+        ("[web]\nsleeps_with = 'worker'", "sleeps_with"),
+        ("[web]\nsleeps_with = ['web']", "always sleeps"),
         ("[web\n", "cannot be read"),
     ],
 )

@@ -47,3 +47,14 @@ def test_durations() -> None:
     for text in ("", "s", "-1", "1w", "1h30m", True):
         with pytest.raises(ToppcloudError):
             parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("idle = '0s'", "'0s'"), ("router = 'ngnix'", "Did you mean 'nginx'?"), ("log_files = 0", "log_files")],
+)
+def test_value_that_cannot_be_is_quoted(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "node.toml").write_text(text)
+    with pytest.raises(ToppcloudError) as refused:
+        read_settings(tmp_path / "node.toml")
+    assert said in " ".join(refused.value.lines())

@@ -1,0 +1,40 @@
+import dataclasses
+import json
+from pathlib import Path
+
+from toppcloud.app_layout import SlugLayout
+from toppcloud.slug import Check, ServiceDeclaration, Slug, Web, read_slug, write_slug
+
+SLUG = Slug(
+    id="a41c9e2f-20261122T144504-1f3a",
+    commit="a41c9e2f",
+    subject="Add search",
+    created_at="2026-11-22T14:45:04Z",
+    buildpack="python 1",
+    processes={"web": "gunicorn blog.wsgi"},
+    release_command=None,
+    environment={},
+    venv_key=None,
+    python_version="3.11.2",
+    python_executable="/usr/bin/python3",
+    lock_hash=None,
+    distributions={},
+    content_hash="sha256:00",
+    services=(ServiceDeclaration("postgres"),),
+    check=Check("/healthz", 5.0, 300.0, 3),
+    web=Web("mod_wsgi", "blog.wsgi", "public", "15m", ("worker",), "503.html"),
+)
+
+
+def test_slug_is_read_as_it_was_written(tmp_path: Path) -> None:
+    write_slug(SlugLayout(tmp_path), SLUG)
+    assert read_slug(SlugLayout(tmp_path)) == SLUG
+
+
+def test_slug_of_an_older_version_has_the_defaults(tmp_path: Path) -> None:
+    layout = SlugLayout(tmp_path)
+    write_slug(layout, SLUG)
+    value = json.loads(layout.record.read_text())
+    del value["web"], value["check"]["auto_rollback_s"], value["check"]["auto_rollback_after"]
+    layout.record.write_text(json.dumps(value))
+    assert read_slug(layout) == dataclasses.replace(SLUG, web=Web(), check=Check("/healthz", 5.0))
