@@ -76,7 +76,7 @@ def test_every_page_stands_in_the_index() -> None:
 
 def test_every_setting_is_documented_with_its_default() -> None:
     rows = [line for line in (ROOT / "docs/node.md").read_text().splitlines() if line.startswith("| `")]
-    documented = {name: row for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    documented = {name: row for row in reversed(rows) for name in re.findall(r"`(\w+)`", row.split("|")[1])}
     for field in dataclasses.fields(NodeSettings):
         assert field.name in documented, field.name
         assert str(field.default or ("empty" if field.default == "" else 0)) in documented[field.name], field.name
