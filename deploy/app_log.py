@@ -101,13 +101,18 @@ class Position:
             if data:
                 self.offset += len(data)
                 return data
-            os.close(self.fd)
-            self.fd = None
+            self.close()
         try:
             self.fd, self.offset = os.open(path, os.O_RDONLY | os.O_CLOEXEC), 0
         except FileNotFoundError:
             return b""
         return self.read_on(path)
+
+    def close(self) -> None:
+        """Let go of the file; `read_on` would begin anew."""
+        if self.fd is not None:
+            os.close(self.fd)
+            self.fd = None
 
 
 def _is_same(fd: int, path: Path) -> bool:

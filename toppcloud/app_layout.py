@@ -24,6 +24,21 @@ class StartLayout:
         return self.folder / "web.sock"
 
     @property
+    def asleep(self) -> Path:
+        """The mark of a live start whose programs do not run until somebody visits; see deploy/sleep.py."""
+        return self.folder / "asleep"
+
+    @property
+    def unavailable(self) -> Path:
+        """The mark of a start for which the doorman answers; what it says is in there."""
+        return self.folder / "unavailable"
+
+    @property
+    def page(self) -> Path:
+        """The app's own page for visitors who cannot be served."""
+        return self.folder / "page.html"
+
+    @property
     def gunicorn_conf(self) -> Path:
         return self.folder / "gunicorn.conf.py"
 
@@ -34,6 +49,10 @@ class StartLayout:
     def spec(self, process: str) -> Path:
         """What the launcher is to run for `web.1` (0600: it holds the environment)."""
         return self.folder / f"{process}.json"
+
+    def port_file(self, process: str) -> Path:
+        """The $PORT of `web.1` in its latest run; see deploy/port_file.py."""
+        return self.folder / f"{process}.port"
 
 
 @dataclass(frozen=True)
@@ -262,6 +281,11 @@ class AppLayout:
     def output(self) -> Path:
         """app.log: the lines of all processes, in order of arrival."""
         return self.log / "app.log"
+
+    @property
+    def notice(self) -> Path:
+        """What the node did by itself and nobody was told of yet: {"at", "lines"}."""
+        return self.folder / "notice.json"
 
     def release_numbers(self) -> list[int]:
         """All numbers that were ever taken and whose folder is still here, newest first."""

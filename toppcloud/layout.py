@@ -167,6 +167,11 @@ class Layout:
         return self.cache / "router"
 
     @property
+    def router_errors(self) -> Path:
+        """Answers of 500 and above, one JSON line each; see deploy/router_errors.py."""
+        return self.router_home / "errors.log"
+
+    @property
     def log(self) -> Path:
         return self.root / "log"
 
@@ -221,6 +226,11 @@ class Layout:
     @property
     def doorman_socket(self) -> Path:
         return self.run / "doorman.sock"
+
+    @property
+    def doorman_events(self) -> Path:
+        """Where supervisord's extension tells the doorman of programs that began or ended."""
+        return self.run / "doorman-events.sock"
 
     @property
     def logger_socket(self) -> Path:
