@@ -117,12 +117,31 @@ def unlink_config(
     )
 
 
-def roll_back(node: Node, app: AppLayout, target: Release, wishes: Wishes, console: Console) -> Outcome:
-    """A new release with the slug and the user config of `target`; services as they are now."""
+def roll_back(
+    node: Node,
+    app: AppLayout,
+    target: Release,
+    wishes: Wishes,
+    console: Console,
+    *,
+    leaving: int | None = None,
+    why: str = "",
+) -> Outcome:
+    """A new release with the slug and the user config of `target`; services as they are now.
+
+    With `leaving` only while that release is live: refused when another change was quicker.
+    """
     config = dict(read_environment(app.release(target.version)).config)
+
+    def choose_slug(live: Release | None) -> str:
+        if leaving is not None and (live is None or live.version != leaving):
+            raise ToppcloudError(f"v{leaving} is not live any more.", "Another change was quicker.")
+        return target.slug
+
+    description = f"back to v{target.version}" + (f": {why}" if why else "")
     change = Change(
-        origin=Origin("rollback", f"back to v{target.version}", wishes.by, copy_of=target.version),
-        choose_slug=lambda _live: target.slug,
+        origin=Origin("rollback", description, wishes.by, copy_of=target.version),
+        choose_slug=choose_slug,
         choose_config=lambda _config: config,
         takes_staged=False,
         checks=wishes.checks,

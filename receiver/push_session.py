@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from deploy.notice import take_notice
 from deploy.release import read_live_release
 from hooks.gate import admit_push, parse_push_options
 from hooks.pipeline import Delivery, deliver
@@ -21,6 +22,7 @@ def serve_push(session: Session, path_text: str) -> None:
     app = admit_push(session.node, path_text)
 
     def deploy(push: Push, console: Console) -> None:
+        console.warning("\n".join(take_notice(app)))
         options = parse_push_options(push.options)
         delivery = Delivery(
             kind="push",

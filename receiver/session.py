@@ -56,6 +56,8 @@ class Session:
     """Where the person reached the front door: `127.0.0.1:2222`, `[::1]:2222`."""
     keeps_on: bool = False
     """Whether the work goes on when nobody reads what is written."""
+    was_told: bool = False
+    """Whether this session was the first to hear of what the node did to the app by itself."""
 
     @property
     def host(self) -> str:

@@ -74,6 +74,8 @@ def _serve_words(session: Session, words: list[str]) -> None:
     arguments = parse_arguments(command, rest)
     if command.app:
         _check_app(session, command, arguments["app"])
+        if not arguments.get("as_json"):  # a program reads that
+            session = dataclasses.replace(session, was_told=_show_notice(session, arguments["app"]))
     _listen_to_signals(heed=not command.changes)
     _load(command)(dataclasses.replace(session, keeps_on=command.changes), **arguments)
 
@@ -104,6 +106,16 @@ def _check_app(session: Session, command: Command, name: str | None) -> None:
             status=WRONG_USAGE,
         )
     require_app(session.node, name)
+
+
+def _show_notice(session: Session, app: str) -> bool:
+    """Tell what the node did to the app by itself since anybody looked, if it did."""
+    from deploy.notice import take_notice
+
+    lines = take_notice(session.app(app))
+    for line in lines:
+        session.warn(f" !     {line}")
+    return bool(lines)
 
 
 def _load(command: Command) -> Callable[..., None]:

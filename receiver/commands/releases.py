@@ -12,6 +12,7 @@ from deploy.release import (
     require_live_release,
     require_rollback_target,
 )
+from hooks.auto_rollback import BY
 from hooks.changes import Wishes, roll_back
 from receiver.session import Session
 from toppcloud.app_layout import AppLayout
@@ -64,6 +65,7 @@ def rollback(
 ) -> None:
     began = time.monotonic()
     layout = session.app(app)
+    _refuse_going_twice(session, layout, version)
     before = read_live_config(layout)
     target = require_rollback_target(layout, parse_release_number(version) if version else None)
     wishes = Wishes(session.person, not no_check, leave_files, runs_release_command=release_command)
@@ -75,6 +77,17 @@ def rollback(
         f"v{outcome.release.version} live in {seconds:.1f} s: code and config of v{target.version}.{behind} "
         "The database stays as it is."
     )
+
+
+def _refuse_going_twice(session: Session, layout: AppLayout, version: str | None) -> None:
+    """Who types `rollback` to leave a bad release that the node has just left would lose a good one."""
+    live = require_live_release(layout)
+    if session.was_told and version is None and live.kind == "rollback" and live.by == BY:
+        raise ToppcloudError(
+            "Nothing was rolled back.",
+            f"The node went back by itself, as told above: v{live.version} is code and config of v{live.copy_of}.",
+            "To go further back, type it again: toppcloud rollback",
+        )
 
 
 def _find(layout: AppLayout, version: str | None) -> HistoryEntry:
