@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import logging
 import socket
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,12 +20,12 @@ from deploy.ports import check_port
 from deploy.process_record import end_left_overs, read_processes
 from deploy.services.embedded_postgres import refresh_embedded
 from deploy.supervisor import Supervisor
+from deploy.supervisor_watch import start_supervisor
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
 from toppcloud.layout import Layout
 from toppcloud.lock import LockBusy, hold_lock
 from toppcloud.node import Node, open_node
-from toppcloud.program import BASE_PATH, start_detached
 from toppcloud.settings import NodeSettings, parse_address, read_settings, write_settings
 from toppcloud.unix import connect_unix
 
@@ -72,6 +71,7 @@ def start_node(root: Path, options: StartOptions, starter: Starter, console: Con
         refresh_embedded(layout)
         write_node_programs(node)
         try:
+            clear_run(layout)
             start_supervisor(layout, starter.path)
             wait_until_up(layout)
             with logging_to(layout.program_log("start")):
@@ -127,17 +127,10 @@ def make_keys(layout: Layout, starter: Starter, console: Console) -> None:
     admit_first_person(layout, starter, console)
 
 
-def start_supervisor(layout: Layout, path: str) -> None:
-    """supervisord with the root as its current directory and a made environment; PATH is the starter's."""
-    folders = [folder for folder in path.split(":") if folder.startswith("/")]
+def clear_run(layout: Layout) -> None:
+    """Sockets and pipes of a node that is gone."""
     for left in (*layout.run.glob("*.sock"), *layout.output_pipe("any").parent.iterdir()):
         left.unlink(missing_ok=True)
-    start_detached(
-        [sys.executable, "-I", "-m", "supervisor.supervisord", "-c", layout.supervisor_conf],
-        env={"PATH": ":".join(folders) or BASE_PATH, "LANG": "C.UTF-8", "HOME": str(layout.root)},
-        cwd=layout.root,
-        output=layout.program_log("supervisord-errors"),
-    )
 
 
 @contextlib.contextmanager

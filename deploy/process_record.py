@@ -1,6 +1,12 @@
-"""Which processes are the node's: run/pids/NAME holds `PID STARTTIME`, so that a new node can end what an old one left.
+"""Which processes are the node's: run/pids/NAME is what supervisord knows of NAME, for who comes after it.
 
-A pid alone is not enough: after a reboot it may be somebody else's.
+    812 4711                                        pid and start time; `0 0` before it is spawned for the first time
+    apps/blog/releases/12/starts/2/worker.1.ini     the program's INI file
+    stop 32.0                                       it was asked to stop, and has so many seconds for it
+    told                                            and was sent the signal
+
+A new supervisord takes over what is alive, and a new node ends what an old one left. A pid alone is not enough: after
+a reboot it may be somebody else's. The record goes when the program is removed, not when its process ends.
 Source: proc(5), /proc/PID/stat, fields 3, 20 and 22.
 The functions that take no layout work on the current directory, which is the root of every daemon.
 """
@@ -15,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _FOLDER = "run/pids"
+_ASIDE = ".new"
 _PAUSE_S = 0.02
 
 
@@ -25,10 +32,27 @@ class ProcessRecord:
     name: str
     pid: int
     start_time: int
+    program: str = ""
+    """Path of its INI file; empty for supervisord itself."""
+    stop_s: float | None = None
+    """Once it was asked to stop: how long it may take."""
+    was_told: bool = False
+    """It was sent the signal that asks it to stop."""
 
     @property
     def is_alive(self) -> bool:
-        return read_start_time(self.pid) == self.start_time
+        return bool(self.pid) and read_start_time(self.pid) == self.start_time
+
+    @property
+    def is_stopping(self) -> bool:
+        """It is not to run: it was asked to stop, and may have done so."""
+        return self.stop_s is not None
+
+    @property
+    def started_at(self) -> float:
+        """Seconds since 1970; 0 when it was never spawned."""
+        booted_at = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+        return booted_at + self.start_time / os.sysconf("SC_CLK_TCK") if self.pid else 0.0
 
 
 def read_start_time(pid: int) -> int | None:
@@ -49,10 +73,23 @@ def _read_stat(pid: int) -> list[bytes] | None:
         return None
 
 
-def record_process(name: str, pid: int) -> None:
-    """Write run/pids/NAME in the current directory."""
-    with contextlib.suppress(OSError), open(f"{_FOLDER}/{name}", "w") as file:  # noqa: PTH123
-        file.write(f"{pid} {read_start_time(pid)}\n")
+def record_process(name: str, pid: int, program: str = "") -> None:
+    """Write run/pids/NAME in the current directory, whole at any moment. A pid of 0: known, and never spawned."""
+    aside = f"{_FOLDER}/{name}{_ASIDE}"
+    with contextlib.suppress(OSError):
+        with open(aside, "w") as file:  # noqa: PTH123
+            file.write(f"{pid} {(pid and read_start_time(pid)) or 0}\n{program}\n")
+        os.rename(aside, f"{_FOLDER}/{name}")  # noqa: PTH104
+
+
+def mark_process(name: str, mark: str) -> None:
+    """Add a line to run/pids/NAME in the current directory: `stop 32.0` before it is told, `told` after."""
+    with contextlib.suppress(OSError):
+        fd = os.open(f"{_FOLDER}/{name}", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        try:
+            os.write(fd, f"{mark}\n".encode())
+        finally:
+            os.close(fd)
 
 
 def forget_process(name: str) -> None:
@@ -62,15 +99,22 @@ def forget_process(name: str) -> None:
 
 
 def read_processes(folder: Path) -> list[ProcessRecord]:
-    """All records in run/pids."""
-    records = []
-    for path in sorted(folder.glob("*")):
-        try:
-            pid, start_time = (int(word) for word in path.read_text().split())
-        except (ValueError, FileNotFoundError):
-            continue  # half-written when the machine went down
-        records.append(ProcessRecord(path.name, pid, start_time))
-    return records
+    """All records in run/pids, by name."""
+    names = sorted(path.name for path in folder.glob("*") if not path.name.endswith(_ASIDE))
+    return [record for name in names if (record := read_process(folder, name))]
+
+
+def read_process(folder: Path, name: str) -> ProcessRecord | None:
+    """One record in run/pids; None when there is none."""
+    try:
+        lines = (folder / name).read_text().splitlines()
+        pid, start_time = (int(word) for word in lines[0].split())
+    except (ValueError, IndexError, FileNotFoundError):
+        return None  # half-written when the machine went down
+    marks = [line.split() for line in lines[2:]]
+    stops = [float(words[1]) for words in marks if len(words) == 2 and words[0] == "stop"]
+    program = lines[1] if len(lines) > 1 else ""
+    return ProcessRecord(name, pid, start_time, program, stops[-1] if stops else None, ["told"] in marks)
 
 
 def end_left_overs(folder: Path, *, patience_s: float) -> list[str]:
@@ -94,8 +138,32 @@ def _is_ours(record: ProcessRecord) -> bool:
     return record.is_alive or bool(find_members(record))
 
 
+def has_group(group: int) -> bool:
+    """Whether the process group has any member, be it a dead one that nobody has reaped yet."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def has_living_members(group: int) -> bool:
+    """Whether a member of that process group lives. It looks at every process there is: no question for a loop."""
+    if not has_group(group):
+        return False
+    for entry in os.scandir("/proc"):
+        fields = _read_stat(int(entry.name)) if entry.name.isdigit() else None
+        if fields and int(fields[2]) == group and fields[0] not in (b"Z", b"X"):
+            return True
+    return False
+
+
 def find_members(record: ProcessRecord) -> list[int]:
     """Processes of the group whose dead leader is `record`: started after it, as app processes of a node."""
+    if not record.pid or not has_group(record.pid):
+        return []
     leader = _read_stat(record.pid)
     if leader and int(leader[19]) != record.start_time:
         return []  # somebody else's by now; a zombie that nobody has reaped yet is still ours

@@ -1,6 +1,7 @@
 """Talking to supervisord: add, start, stop and remove one program, in constant time. Knows nothing of apps.
 
-A new connection for every call: one that met a broken pipe stays broken.
+A new connection for every call: one that met a broken pipe stays broken. A supervisord that was killed is started again
+by the doorman (supervisor_watch.py), so a call that meets none waits a moment. All calls but one may be made twice.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deploy.process_record import read_process
 from toppcloud.errors import ToppcloudError
 from toppcloud.layout import Layout
 from toppcloud.unix import connect_unix
@@ -20,6 +22,7 @@ from toppcloud.unix import connect_unix
 RUNNING, STOPPED, EXITED, BACKOFF = "RUNNING", "STOPPED", "EXITED", "BACKOFF"
 FATAL, STARTING, STOPPING = "FATAL", "STARTING", "STOPPING"
 _OVER = (STOPPED, EXITED, BACKOFF, FATAL)
+_SHUTDOWN = "supervisor.shutdown"
 _CALL_TIMEOUT_S = 30.0
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.005, 0.05
 
@@ -49,6 +52,8 @@ class Supervisor:
     """The supervisord of one node."""
 
     layout: Layout
+    patience_s: float = 3.0
+    """How long a call waits for a killed supervisord's successor."""
 
     def add(self, ini: Path) -> None:
         """Make the program(s) of an INI file known. One that is known and stopped is replaced; a running one stays."""
@@ -85,7 +90,7 @@ class Supervisor:
 
     def shutdown(self) -> None:
         """Ask supervisord to stop all programs, at once, and then to end. Returns before it has."""
-        self._call("supervisor.shutdown")
+        self._call(_SHUTDOWN)
 
     def is_running(self) -> bool:
         """Whether supervisord answers."""
@@ -104,7 +109,7 @@ class Supervisor:
     def _call(self, method: str, *arguments: str | float) -> Any:
         body = xmlrpc.client.dumps(arguments, method).encode()
         try:
-            answer = self._post(body)
+            answer = self._ask(body, patience_s=0.0 if method == _SHUTDOWN else self.patience_s)
         except (OSError, http.client.HTTPException) as error:
             raise ToppcloudError(
                 f"The node in {self.layout.root} does not run.",
@@ -121,6 +126,24 @@ class Supervisor:
                 "See log/supervisord.log in the node's folder.",
                 reason="supervisord refused",
             ) from fault
+
+    def _ask(self, body: bytes, patience_s: float) -> bytes:
+        deadline = time.monotonic() + patience_s
+        while True:
+            try:
+                return self._post(body)
+            except TimeoutError:
+                raise
+            except (OSError, http.client.HTTPException):
+                if time.monotonic() > deadline or not self._will_come_back():
+                    raise
+            time.sleep(_LONGEST_PAUSE_S)
+
+    def _will_come_back(self) -> bool:
+        """Whether there is a doorman to start it again, and nobody stopped it."""
+        supervisord = read_process(self.layout.pids, "supervisord")
+        doorman = read_process(self.layout.pids, "doorman")
+        return bool(supervisord and not supervisord.is_stopping and doorman and doorman.is_alive)
 
     def _post(self, body: bytes) -> bytes:
         connection = http.client.HTTPConnection("localhost")

@@ -2,8 +2,9 @@
 
 Loaded by supervisord (`[rpcinterface:toppcloud]`), whose current directory is the node's root. Differences from its own
 programs: a crash is seen and mended at once (supervisord looks once a second), twice without delay and then with an
-exponential one; output never passes through supervisord; a stop waits for the whole process group; each process is
-recorded in run/pids; on shutdown all programs stop at once.
+exponential one; output never passes through supervisord; a stop waits for the whole process group; on shutdown all
+programs stop at once; and all that it knows is recorded in run/pids, so that after a kill -9 the next one takes over
+what runs (supervisor_watch.py starts it).
 Source: supervisor 4.3, supervisor/{process,options,rpcinterface,supervisord}.py.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import resource
 import signal
 import socket
 from pathlib import Path
@@ -22,13 +24,21 @@ from supervisor.medusa import asyncore_25 as asyncore
 from supervisor.options import ProcessGroupConfig, UnhosedConfigParser
 from supervisor.xmlrpc import Faults, RPCError
 
-from deploy.process_record import record_process
+from deploy.process_record import (
+    ProcessRecord,
+    forget_process,
+    has_living_members,
+    mark_process,
+    read_processes,
+    record_process,
+)
 from deploy.supervisor_program import Program, ProgramConfig
 
 NODE_STOP_S = 10
 """When the node stops, requests under way get so long at most."""
 _LARGEST_LOG_BYTES = 10 * 1024**2
 _PR_SET_CHILD_SUBREAPER = 36
+_RECORDS = "run/pids"
 _PROGRAMS = ("run/programs/*.ini", "services/*/program.ini")
 
 
@@ -39,10 +49,10 @@ def make_interface(supervisord: Any) -> ToppcloudInterface:
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # orphans' ends are ours to see
     events.subscribe(events.SupervisorStoppingEvent, interface.stop_all)
     events.subscribe(events.Tick60Event, interface.trim_logs)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # an adopted process costs a descriptor
     record_process("supervisord", os.getpid())
-    for pattern in _PROGRAMS:
-        for path in sorted(Path().glob(pattern)):
-            interface.add(str(path))
+    interface.rebuild()
     return interface
 
 
@@ -52,8 +62,29 @@ class ToppcloudInterface:
     def __init__(self, supervisord: Any) -> None:
         self._supervisord = supervisord
 
+    def rebuild(self) -> None:
+        """Know all programs of the node, and what an earlier supervisord knew: its processes are taken over."""
+        records = [record for record in read_processes(Path(_RECORDS)) if record.program]
+        own = [str(path) for pattern in _PROGRAMS for path in sorted(Path().glob(pattern))]
+        known = {record.name for record in records}
+        for path in dict.fromkeys((*own, *(record.program for record in records))):
+            try:
+                self._read(path, known)
+            except RPCError as error:
+                self._supervisord.options.logger.warn(f"{path} cannot be read: {error.text}")
+        for record in records:
+            if record.name in self._supervisord.process_groups:
+                self._find(record.name).take_over(record)
+            else:
+                self._abandon(record)
+
     def add(self, path: str) -> bool:
         """Take up the programs of an INI file; one that is known and stopped is replaced, a running one stays."""
+        self._supervisord.reap()
+        self._read(path, set())
+        return True
+
+    def _read(self, path: str, recorded: set[str]) -> None:
         options = self._supervisord.options
         parser = UnhosedConfigParser()
         parser.expansions = options.environ_expansions
@@ -65,8 +96,18 @@ class ToppcloudInterface:
                 configs = options.processes_from_section(parser, section, name, ProgramConfig)
             except ValueError as error:
                 raise RPCError(Faults.FAILED, str(error)) from error
-            self._take_up(name, ProcessGroupConfig(options, name, configs[0].priority, configs))
-        return True
+            configs[0].path = path
+            group = ProcessGroupConfig(options, name, configs[0].priority, configs)
+            if self._take_up(name, group) and name not in recorded:
+                record_process(name, 0, path)
+
+    def _abandon(self, record: ProcessRecord) -> None:
+        """Its program is gone from the disk, so nobody will want it again."""
+        if record.is_alive or (record.pid and has_living_members(record.pid)):
+            self._supervisord.options.logger.warn(f"{record.name} has no program any more: it is ended")
+            with contextlib.suppress(OSError):
+                os.killpg(record.pid, signal.SIGTERM)
+        forget_process(record.name)
 
     def start(self, name: str) -> bool:
         self._supervisord.reap()  # or a start just after a crash would meet the dead one
@@ -92,7 +133,9 @@ class ToppcloudInterface:
         if not program.is_over:
             raise RPCError(Faults.FAILED, f"{name} has not stopped")
         program.end()
-        return bool(self._supervisord.remove_process_group(name))
+        is_removed = bool(self._supervisord.remove_process_group(name))
+        forget_process(name)
+        return is_removed
 
     def states(self, prefix: str) -> list[dict[str, Any]]:
         """All programs whose name begins with `prefix`."""
@@ -106,10 +149,11 @@ class ToppcloudInterface:
         return _describe(self._find(name)) if name in self._supervisord.process_groups else {}
 
     def stop_all(self, _event: object) -> None:
+        mark_process("supervisord", f"stop {NODE_STOP_S}")
         for group in self._supervisord.process_groups.values():
             for program in group.processes.values():
                 program.config.stopwaitsecs = min(program.config.stopwaitsecs, NODE_STOP_S)
-                program.end()
+                program.end(is_wish=False)
 
     def trim_logs(self, _event: object) -> None:
         """Keep logs of the node's own programs small: the old half-file is kept as `.1`. Lines are appended, so the
@@ -126,14 +170,14 @@ class ToppcloudInterface:
         if group is None:
             raise RPCError(Faults.BAD_NAME, name)
         program: Program = next(iter(group.processes.values()))
+        program.look()
         return program
 
-    def _take_up(self, name: str, config: Any) -> None:
-        known = self._supervisord.process_groups.get(name)
-        if known and not next(iter(known.processes.values())).is_over:
-            return
+    def _take_up(self, name: str, config: Any) -> bool:
+        if name in self._supervisord.process_groups and not self._find(name).is_over:
+            return False
         self._supervisord.process_groups.pop(name, None)
-        self._supervisord.add_process_group(config)
+        return bool(self._supervisord.add_process_group(config))
 
 
 def _describe(program: Program) -> dict[str, Any]:

@@ -6,7 +6,9 @@ Source: supervisor 4.3, supervisor/{process,options}.py.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
+import resource
 import signal
 import time
 from typing import Any
@@ -15,7 +17,9 @@ from supervisor.options import ProcessConfig
 from supervisor.process import Subprocess
 from supervisor.states import RUNNING_STATES, STOPPED_STATES, ProcessStates, getProcessStateDescription
 
-from deploy.process_record import forget_process, record_process
+from deploy.adopted_process import AdoptedProcess
+from deploy.process_record import ProcessRecord, has_group, has_living_members, mark_process, record_process
+from deploy.program_events import tell_event
 
 QUICK_RETRIES = 2
 LONGEST_DELAY_S = 30.0
@@ -24,6 +28,11 @@ LIVED_S = 10.0
 _ORPHANS_S = 2.0
 _HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR2)
 _DEFAULT_OUTPUT = "log/programs.log"
+CHILD_DESCRIPTORS = 65536
+"""How many files a program may have open unless it asks for more itself: enough for any app, and small enough for those
+that look at each number that there could be."""
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
 
 
 def choose_delay_s(quick_exits: int) -> float:
@@ -39,6 +48,7 @@ class Program(Subprocess):  # type: ignore[misc] # supervisor has no types
     def __init__(self, config: Any) -> None:
         super().__init__(config)
         self.spawns = 0
+        self._supervisor = os.getpid()
         self.status: int | None = None
         """Exit status of the last run; negative for a signal."""
         self._quick_exits = 0
@@ -46,6 +56,10 @@ class Program(Subprocess):  # type: ignore[misc] # supervisor has no types
         self._orphans: int | None = None
         """The group whose leader has ended while others of it live on."""
         self._orphans_until = 0.0
+        self._adopted: AdoptedProcess | None = None
+        """The process, when an earlier supervisord started it."""
+        self._are_strangers = False
+        """Its processes are no children of ours."""
 
     @property
     def state_name(self) -> str:
@@ -58,6 +72,50 @@ class Program(Subprocess):  # type: ignore[misc] # supervisor has no types
         state: int = ProcessStates.STOPPING if self._orphans else self.state
         return state
 
+    def take_over(self, record: ProcessRecord) -> None:
+        """Go on from what an earlier supervisord recorded: watch what lives, start again what has died since."""
+        if record.stop_s is not None:
+            self.config.stopwaitsecs = record.stop_s
+        self.laststart = record.started_at
+        self.spawns = 1 if record.pid else 0
+        self._are_strangers = True
+        try:
+            self._adopted = AdoptedProcess(record, self._lose)
+        except ProcessLookupError:
+            self._take_over_ended(record)
+            return
+        self.pid = record.pid
+        self.dispatchers = {self._adopted.fd: self._adopted}
+        self.change_state(ProcessStates.RUNNING)
+        if record.was_told:
+            self.killing, self.delay = True, time.time() + self.config.stopwaitsecs
+            self.change_state(ProcessStates.STOPPING)
+        elif record.is_stopping:
+            self.stop()
+            mark_process(self.config.name, "told")
+
+    def _take_over_ended(self, record: ProcessRecord) -> None:
+        if record.pid and has_living_members(record.pid):
+            self._await_orphans(record.pid, self.config.stopwaitsecs if record.is_stopping else _ORPHANS_S)
+        if record.is_stopping:
+            self.laststart = self.laststart or time.time()
+        elif record.pid:
+            self.change_state(ProcessStates.EXITED)
+            tell_event(self.config.name, "exited", asked=False, spawns=self.spawns)
+
+    def look(self) -> None:
+        """See the end of an adopted process that the loop has not come to yet."""
+        if self._adopted and self._adopted.has_ended:
+            self._lose()
+
+    def _lose(self) -> None:
+        assert self._adopted
+        pid, self.dispatchers = self.pid, {}
+        self._adopted.close()
+        self._adopted = None
+        self.config.options.logger.info(f"{self.config.name}: adopted, so how it ended is not known")
+        self.finish(pid, None)
+
     def begin(self) -> None:
         """Start it now, unless it runs. Crashes of the past count no more."""
         self._quick_exits, self._respawn_at = 0, 0.0
@@ -65,14 +123,21 @@ class Program(Subprocess):  # type: ignore[misc] # supervisor has no types
             return
         if self._orphans:
             self.change_state(ProcessStates.EXITED)  # the next turn after their end starts it
+            record_process(self.config.name, self._orphans, self.config.path)
             return
         self.spawn()
         self.transition()
 
-    def end(self) -> None:
-        """Stop it and keep it stopped; what is not running forgets that it was to be started again."""
+    def end(self, *, is_wish: bool = True) -> None:
+        """Stop it and keep it stopped; what is not running forgets that it was to be started again.
+
+        When all of the node stops, that is nobody's wish for this one, and is not recorded as such.
+        """
+        if is_wish and (self.get_state() not in (ProcessStates.STOPPING, ProcessStates.STOPPED) or not self.laststart):
+            mark_process(self.config.name, f"stop {self.config.stopwaitsecs}")
         if self.state in (*RUNNING_STATES, ProcessStates.BACKOFF):
             self.stop()
+            mark_process(self.config.name, "told")
         elif self.state == ProcessStates.EXITED:
             self.change_state(ProcessStates.STOPPED)
         self.laststart = self.laststart or time.time()  # or a stale list of supervisord's would still autostart it
@@ -81,40 +146,63 @@ class Program(Subprocess):  # type: ignore[misc] # supervisor has no types
     def is_over(self) -> bool:
         return self.get_state() in STOPPED_STATES
 
+    def kill(self, number: int) -> str | None:
+        """What is frozen hears nothing until it is thawed."""
+        pid = self.pid
+        refusal: str | None = super().kill(number)
+        if pid and number != signal.SIGKILL:
+            _signal_group(pid, signal.SIGCONT)
+        return refusal
+
+    def drain(self) -> None:
+        """No output comes to us, and what watches an adopted process must not be asked while it is told of its end."""
+
     def spawn(self) -> int | None:
         self.spawns += 1
+        self._are_strangers = False
         signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
         try:
             pid: int | None = super().spawn()
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
         if pid:
-            record_process(self.config.name, pid)
+            with contextlib.suppress(OSError):  # it has done so itself, and perhaps runs its program by now
+                os.setpgid(pid, pid)
+            tell_event(self.config.name, "started", spawns=self.spawns)
         return pid
 
     def _spawn_as_child(self, filename: str, argv: list[str]) -> None:
-        """Before exec, supervisord's own handlers would swallow a stop that comes right after the start."""
+        """Before exec, supervisord's own handlers would swallow a stop that comes right after the start.
+
+        It records itself, and dies with supervisord until it has: so no process of ours is ever unknown to the next.
+        """
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != self._supervisor:
+            os._exit(1)
         for number in _HANDLED:
             signal.signal(number, signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
+        os.setpgid(0, 0)
+        _limit_descriptors()
+        record_process(self.config.name, os.getpid(), self.config.path)
+        _libc.prctl(_PR_SET_PDEATHSIG, 0, 0, 0, 0)
         super()._spawn_as_child(filename, argv)
 
-    def finish(self, pid: int, status: int) -> None:
+    def finish(self, pid: int, status: int | None) -> None:
+        """It has ended. The status is None when an earlier supervisord was the one to be told."""
         was_asked = self.killing
-        super().finish(pid, status)
-        self.status = os.waitstatus_to_exitcode(status)
+        super().finish(pid, status or 0)
+        self.status = None if status is None else os.waitstatus_to_exitcode(status)
         now = time.time()
-        was_killed = self.status == -signal.SIGKILL and "." not in self.config.name
+        was_killed = self.status in (None, -signal.SIGKILL) and "." not in self.config.name
         if not was_asked and not was_killed:  # what kills a program of the node itself is not its own fault
             self._quick_exits = 0 if now - self.laststart > LIVED_S else self._quick_exits + 1
             self._respawn_at = now + choose_delay_s(self._quick_exits)
-        if _has_members(pid):
-            self._orphans = pid
-            self._orphans_until = now + (self.config.stopwaitsecs if was_asked else _ORPHANS_S)
-            _signal_group(pid, signal.SIGTERM)
-        else:
-            forget_process(self.config.name)
+        if self._has_members(pid):
+            self._await_orphans(pid, self.config.stopwaitsecs if was_asked else _ORPHANS_S)
+        until = 0.0 if was_asked else self._respawn_at
+        tell_event(self.config.name, "exited", self.status, asked=was_asked, until=until, spawns=self.spawns)
 
     def transition(self) -> None:
         if self._orphans and not self._end_orphans(self._orphans):
@@ -123,14 +211,22 @@ class Program(Subprocess):  # type: ignore[misc] # supervisor has no types
             return
         super().transition()
 
+    def _await_orphans(self, group: int, limit_s: float) -> None:
+        self._orphans, self._orphans_until = group, time.time() + limit_s
+        _signal_group(group, signal.SIGTERM)
+        _signal_group(group, signal.SIGCONT)
+
     def _end_orphans(self, group: int) -> bool:
-        if _has_members(group):
+        if self._has_members(group):
             if time.time() > self._orphans_until:
                 _signal_group(group, signal.SIGKILL)
             return False
         self._orphans = None
-        forget_process(self.config.name)
         return True
+
+    def _has_members(self, group: int) -> bool:
+        """Whether others of its group live. Dead strangers are not ours to reap, and perhaps nobody does."""
+        return has_living_members(group) if self._are_strangers else has_group(group)
 
     def _prepare_child_fds(self) -> None:
         for fd, name in enumerate(("child_stdin", "child_stdout", "child_stderr")):
@@ -140,6 +236,9 @@ class Program(Subprocess):  # type: ignore[misc] # supervisor has no types
 
 class ProgramConfig(ProcessConfig):  # type: ignore[misc]
     """Configuration of a Program: output goes straight into a file, supervisord keeps no pipe."""
+
+    path = ""
+    """The INI file that it was read from."""
 
     def make_process(self, group: Any = None) -> Program:
         program = Program(self)
@@ -163,16 +262,12 @@ class ProgramConfig(ProcessConfig):  # type: ignore[misc]
         return {}, {**child, "stdin": None, "stdout": None, "stderr": None}
 
 
-def _has_members(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 def _signal_group(group: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
+
+
+def _limit_descriptors() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft = CHILD_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, CHILD_DESCRIPTORS)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
