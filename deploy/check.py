@@ -14,7 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.start import Process, Start, is_listening
+from deploy.listeners import find_listeners
+from deploy.port_file import read_port_file
+from deploy.start import Process, Start
 from deploy.supervisor import BACKOFF, EXITED, FATAL, ProgramState, Supervisor
 from toppcloud.errors import ToppcloudError
 from toppcloud.layout import Layout
@@ -110,9 +112,13 @@ class _Watch:
         self._next_look_s = elapsed_s + _LOOK_EVERY_S
         for process in self._start.web:
             self._refuse_crash(process, self._supervisor.state(process.program), elapsed_s)
-            if process.program not in self.relayed and is_listening(process.port):
+            if process.program not in self.relayed and self._is_on_its_port(process):
                 self.relayed.add(process.program)
                 self._start_relay(process)
+
+    def _is_on_its_port(self, process: Process) -> bool:
+        given = read_port_file(self._start.layout.port_file(process.process))
+        return given is not None and any(one.port == given.port for one in find_listeners(given.pid))
 
     def _refuse_crash(self, process: Process, state: ProgramState | None, elapsed_s: float) -> None:
         """After its last try: then what that try wrote is all there, and nothing of a next one."""
@@ -128,13 +134,22 @@ class _Watch:
         )
 
     def refuse_silence(self, timeout_s: float) -> ToppcloudError:
-        ports = ", ".join(str(process.port) for process in self._start.web)
         return ToppcloudError(
             f"v{self._start.release.number} never answered: nothing came within {timeout_s:.0f} s.",
-            f"Its web process runs, but it serves neither the socket that it inherits nor its $PORT ({ports}).",
-            'Bind 0.0.0.0:$PORT, or give it more time in toppcloud.toml: [checks] timeout = "120s"',
+            self._describe_silence(),
+            'Bind 127.0.0.1:$PORT, or give it more time in toppcloud.toml: [checks] timeout = "120s"',
             reason="web process never answers",
             output=self._read_output(0.0),
+        )
+
+    def _describe_silence(self) -> str:
+        """`... nor its $PORT (5123). It listens on 0.0.0.0:8000.`"""
+        given = [read_port_file(self._start.layout.port_file(process.process)) for process in self._start.web]
+        ports = ", ".join(str(one.port) for one in given if one)
+        others = ", ".join(str(listener) for one in given if one for listener in find_listeners(one.pid))
+        where = f" It listens on {others}." if others else ""
+        return (
+            f"Its web process runs, but it serves neither the socket that it inherits nor its $PORT ({ports}).{where}"
         )
 
 

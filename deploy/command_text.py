@@ -51,8 +51,8 @@ def parse_command(text: str) -> CommandText:
     return CommandText(text, is_single, tuple(words) if is_single else ())
 
 
-def render_argv(command: CommandText, port: int, extra: tuple[str, ...] = ()) -> list[str]:
-    """The argv that runs it. `extra` words are put at the end of a single program's line."""
+def render_argv(command: CommandText, port: int | str, extra: tuple[str, ...] = ()) -> list[str]:
+    """The argv that runs it, `port` in place of $PORT. `extra` words are put at the end of a single program's line."""
     if not command.is_single:
         return [_SHELL, "-c", command.text]
     with_port = _PORT.sub(lambda match: match[1] or str(port), command.text)

@@ -30,13 +30,14 @@ def build_environment(
     variables: Mapping[str, str],
     venv: Path | None,
     runtime: Mapping[str, str],
-    port: int,
+    port: int | None,
     keeps_files: bool,
 ) -> dict[str, str]:
     """What the process is given, exactly.
 
     `variables` are service variables with the config vars on top of them: they win over our defaults, but not over
-    what says who the process is. `runtime` is what the slug's interpreter needs besides PATH.
+    what says who the process is. `runtime` is what the slug's interpreter needs besides PATH. Without a `port` the
+    launcher gives it one.
     """
     folder = identity.release
     path = f"{venv}/bin:{BASE_PATH}" if venv else BASE_PATH
@@ -53,7 +54,7 @@ def build_environment(
     if keeps_files:
         defaults["FILES_DIR"] = str(identity.app.files)
     ours = {
-        "PORT": str(port),
+        **({} if port is None else {"PORT": str(port)}),
         "TOPPCLOUD_APP": identity.app.name,
         "TOPPCLOUD_RELEASE": f"v{folder.number}",
         "TOPPCLOUD_PROCESS": identity.process,

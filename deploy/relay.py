@@ -1,254 +1,166 @@
 """Leads connections from a held socket to a program that can only listen on its own $PORT.
 
-Runs on its own (`python -I -S deploy/relay.py SPEC.json`) and imports only the launcher. The spec is the launcher's,
-with "port": 5123. Copies bytes both ways and passes the end of each direction on, so WebSockets and half-closed
-connections work. On SIGTERM it accepts no more, ends when the last connection does, and leaves what still queues to
-the doorman.
+Runs on its own (`python -I -S deploy/relay.py SPEC.json`). The spec is the launcher's; its "port_file" is that of the
+program. It takes a connection only when it has one to the program: whoever comes while that starts anew waits in the
+socket, where the doorman can answer instead. On SIGTERM it accepts no more, ends when the last connection does, and
+leaves what still queues to the doorman.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
+import select
 import selectors
 import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from pathlib import Path
 
-_CHUNK = 64 * 1024
-_MOST_BUFFERED = 256 * 1024
-_CONNECT_PAUSE_S = 0.05
-_CONNECT_TIMEOUT_S = 30.0
-_ACCEPT_AT_ONCE = 64
-_LINGER_S = 5.0
-_RETRIED = (errno.ECONNREFUSED, errno.ENOENT, errno.EAGAIN)
+sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120
 
-Connect = Callable[[], socket.socket]
-"""Makes a connected socket to the program, without waiting. Raises OSError."""
+from deploy.forwarder import Forwarder
+from deploy.launcher import become, redirect_streams, take_socket
+from deploy.listeners import find_listeners
+from deploy.port_file import read_port_file
 
-
-@dataclass(eq=False)
-class Side:
-    """One end of a relayed connection, and the bytes that wait to go out through it."""
-
-    socket: socket.socket
-    is_client: bool
-    outgoing: bytearray = field(default_factory=bytearray)
-    has_ended: bool = False
-    """It will send no more."""
-    is_shut: bool = False
-    """We told it that no more comes."""
-    peer: Side | None = None
-    mask: int = 0
-    used_at: float = 0.0
+_PAUSE_S = 0.01
+_LOOK_PAUSE_S = 0.25
+_LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 
 
-@dataclass(eq=False)
-class Waiting:
-    """A client whose program does not accept yet."""
+class ProgramPort:
+    """Where the program listens: asked of its port file, and forgotten when that run of it ends.
 
-    client: socket.socket
-    give_up_at: float
+    The first time that the port of a run answers, the kernel is asked whose it is: between two runs, or when two
+    programs chose the same, it may be another app's.
+    """
 
+    def __init__(self, port_file: Path) -> None:
+        self._port_file = port_file
+        self._port = 0
+        self._pid = 0
+        self._run = -1
+        """A pidfd."""
+        self._is_known = False
+        self._look_at = 0.0
+        self._begun: socket.socket | None = None
 
-class Forwarder:
-    """Relays any number of connections on one selector. What it is given it owns and closes."""
+    def connect(self) -> socket.socket | None:
+        """A connection to it; None while it does not listen, or takes no more: ask again a little later."""
+        if not self._goes_on() and not self._find_run():
+            return None
+        if program := self._take_begun():
+            return program
+        for family, address in _LOOPBACK.items():
+            program = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+            program.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            status = program.connect_ex((address, self._port))
+            if status == 0 and self._is_its_own():
+                return program
+            if status == errno.EINPROGRESS:
+                self._begun = program
+                return None
+            program.close()
+        return None
 
-    def __init__(self, connect: Connect, *, patience_s: float = _CONNECT_TIMEOUT_S) -> None:
-        self.selector = selectors.DefaultSelector()
-        self._connect = connect
-        self._patience_s = patience_s
-        self._waiting: list[Waiting] = []
-        self._lingering: set[Side] = set()
-        self._open = 0
+    def _take_begun(self) -> socket.socket | None:
+        """The connection that was on its way the last time, if it came through. Else the program's queue is full, and
+        one that is begun anew gets in sooner."""
+        program, self._begun = self._begun, None
+        if program is None:
+            return None
+        if program.connect_ex((_LOOPBACK[program.family], self._port)) in (0, errno.EISCONN) and self._is_its_own():
+            return program
+        program.close()
+        return None
 
-    @property
-    def is_idle(self) -> bool:
-        return not self._open and not self._waiting
+    def _goes_on(self) -> bool:
+        return self._run >= 0 and not select.select([self._run], [], [], 0)[0]
 
-    def add(self, client: socket.socket) -> None:
-        """Relay this connection from now on."""
-        client.setblocking(False)
-        self._open_pair(Waiting(client, time.monotonic() + self._patience_s))
+    def _find_run(self) -> bool:
+        if self._run >= 0:
+            os.close(self._run)
+        if self._begun:
+            self._begun.close()
+        self._run, self._begun, self._is_known, self._look_at = -1, None, False, 0.0
+        found = read_port_file(self._port_file)
+        if found is None:
+            return False
+        with contextlib.suppress(ProcessLookupError):
+            self._run = os.pidfd_open(found.pid)
+            self._port, self._pid = found.port, found.pid
+        return self._run >= 0 and found.is_current
 
-    def turn(self, timeout_s: float | None = None) -> list[selectors.SelectorKey]:
-        """Wait for something to happen and do what is due; returns the ready keys that are not connections."""
-        if self._waiting:
-            timeout_s = min(_CONNECT_PAUSE_S, timeout_s or _CONNECT_PAUSE_S)
-        elif self._lingering:
-            timeout_s = min(_LINGER_S, timeout_s or _LINGER_S)
-        others = []
-        for key, mask in self.selector.select(timeout_s):
-            if isinstance(key.data, Side):
-                self._serve(key.data, mask)
-            else:
-                others.append(key)
-        waiting, self._waiting = self._waiting, []
-        for one in waiting:
-            self._open_pair(one)
-        self._end_lingering()
-        return others
-
-    def _end_lingering(self) -> None:
-        """Close what a client keeps open although the program has said its last."""
-        now = time.monotonic()
-        for side in [side for side in self._lingering if side.used_at + _LINGER_S < now]:
-            if side.peer:
-                self._close(side, side.peer)
-            self._lingering.discard(side)
-
-    def _open_pair(self, waiting: Waiting) -> None:
-        try:
-            program = self._connect()
-        except OSError as error:
-            if error.errno in _RETRIED and time.monotonic() < waiting.give_up_at:
-                self._waiting.append(waiting)
-            else:
-                waiting.client.close()
-            return
-        program.setblocking(False)
-        client_side, program_side = Side(waiting.client, True), Side(program, False)
-        client_side.peer, program_side.peer = program_side, client_side
-        self._open += 1
-        self._watch(client_side)
-        self._watch(program_side)
-
-    def _serve(self, side: Side, mask: int) -> None:
-        peer = side.peer
-        if peer is None:
-            return  # closed earlier in this turn
-        if self._lingering:
-            side.used_at = peer.used_at = time.monotonic()
-        try:
-            if mask & selectors.EVENT_WRITE:
-                self._send(side)
-            if mask & selectors.EVENT_READ:
-                self._receive(side, peer)
-        except OSError:
-            self._close(side, peer)
-            return
-        if side.is_shut and peer.is_shut:
-            self._close(side, peer)
-            return
-        self._watch(side)
-        self._watch(peer)
-        for one in (side, peer):
-            if one.is_client and one.is_shut and one not in self._lingering:
-                one.used_at = time.monotonic()
-                self._lingering.add(one)
-
-    def _receive(self, side: Side, peer: Side) -> None:
-        try:
-            data = side.socket.recv(_CHUNK)
-        except BlockingIOError:
-            return
-        side.has_ended = not data
-        peer.outgoing += data
-        self._send(peer)
-
-    def _send(self, side: Side) -> None:
-        try:
-            if side.outgoing:
-                del side.outgoing[: side.socket.send(side.outgoing)]
-        except BlockingIOError:
-            return
-        if side.peer and side.peer.has_ended and not side.outgoing and not side.is_shut:
-            side.is_shut = True
-            side.socket.shutdown(socket.SHUT_WR)
-
-    def _watch(self, side: Side) -> None:
-        """Read from `side` while its peer can take more; write while something waits."""
-        assert side.peer
-        mask = selectors.EVENT_WRITE if side.outgoing else 0
-        if not side.has_ended and len(side.peer.outgoing) < _MOST_BUFFERED:
-            mask |= selectors.EVENT_READ
-        if mask == side.mask:
-            return
-        if not side.mask:
-            self.selector.register(side.socket, mask, side)
-        elif mask:
-            self.selector.modify(side.socket, mask, side)
-        else:
-            self.selector.unregister(side.socket)
-        side.mask = mask
-
-    def _close(self, *sides: Side) -> None:
-        self._open -= 1
-        for side in sides:
-            if side.mask:
-                self.selector.unregister(side.socket)
-            side.socket.close()
-            side.peer = None
-            self._lingering.discard(side)
+    def _is_its_own(self) -> bool:
+        if not self._is_known and time.monotonic() >= self._look_at:
+            self._is_known = any(listener.port == self._port for listener in find_listeners(self._pid))
+            self._look_at = time.monotonic() + _LOOK_PAUSE_S
+        return self._is_known
 
 
-def accept_some(listener: socket.socket) -> list[socket.socket]:
-    """The connections that wait in the queue of a non-blocking listener, some at a time."""
-    accepted: list[socket.socket] = []
-    while len(accepted) < _ACCEPT_AT_ONCE:
-        try:
-            accepted.append(listener.accept()[0])
-        except BlockingIOError:
-            break
-        except OSError as error:
-            if error.errno not in (errno.ECONNABORTED, errno.EMFILE, errno.ENFILE):
-                raise
-            break
-    return accepted
+class Relay:
+    """Between one listening socket and one program."""
 
+    def __init__(self, listener: socket.socket, port: ProgramPort) -> None:
+        listener.setblocking(False)
+        self._listener, self._port = listener, port
+        self._forwarder = Forwarder()
+        self._is_watching = False
+        self._watch_at = 0.0
+        self._is_ending = False
 
-def connect_to_port(port: int) -> Connect:
-    """Connects to that port of the loopback interface, IPv4 first: some programs bind `::1` only."""
+    def run(self) -> None:
+        """Relay until SIGTERM, then until the last connection ends."""
+        ended, told = socket.socketpair()
+        told.setblocking(False)
+        signal.set_wakeup_fd(told.fileno())
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        self._forwarder.selector.register(ended, selectors.EVENT_READ)
+        while not (self._is_ending and self._forwarder.is_idle):
+            if not self._is_ending and not self._is_watching and time.monotonic() >= self._watch_at:
+                self._watch(True)
+            ready = self._forwarder.turn(None if self._is_watching or self._is_ending else _PAUSE_S)
+            if any(key.fileobj is ended for key in ready):
+                self._is_ending = True
+                self._forwarder.selector.unregister(ended)
+                self._watch(False)
+            elif ready:
+                self._take()
 
-    def connect() -> socket.socket:
-        try:
-            return socket.create_connection(("127.0.0.1", port), timeout=1.0)
-        except ConnectionRefusedError as refused:
-            try:
-                return socket.create_connection(("::1", port), timeout=1.0)
-            except OSError:
-                raise refused from None
+    def _take(self) -> None:
+        """Take one of those who wait. The program comes first: without it they wait better where they are."""
+        program = None
+        with contextlib.suppress(OSError):  # out of descriptors, or another relay of this socket was quicker
+            program = self._port.connect()
+            if program:
+                self._forwarder.join(self._listener.accept()[0], program)
+                return
+        if program:
+            program.close()
+        self._watch(False)
+        self._watch_at = time.monotonic() + _PAUSE_S
 
-    return connect
-
-
-def relay(listener: socket.socket, connect: Connect) -> None:
-    """Relay until SIGTERM, then until the last connection ends."""
-    listener.setblocking(False)
-    forwarder = Forwarder(connect)
-    forwarder.selector.register(listener, selectors.EVENT_READ)
-    ended, told = socket.socketpair()
-    told.setblocking(False)
-    signal.set_wakeup_fd(told.fileno())
-    signal.signal(signal.SIGTERM, lambda *_: None)
-    forwarder.selector.register(ended, selectors.EVENT_READ)
-    is_ending = False
-    while not (is_ending and forwarder.is_idle):
-        for key in forwarder.turn():
-            if key.fileobj is ended:
-                is_ending = True
-                forwarder.selector.unregister(ended)
-                forwarder.selector.unregister(listener)
-            elif not is_ending:
-                for connection in accept_some(listener):
-                    forwarder.add(connection)
+    def _watch(self, is_wanted: bool) -> None:
+        if is_wanted != self._is_watching:
+            selector = self._forwarder.selector
+            selector.register(self._listener, selectors.EVENT_READ) if is_wanted else selector.unregister(
+                self._listener
+            )
+        self._is_watching = is_wanted
 
 
 def main(spec_path: str) -> None:
     with open(spec_path, "rb") as file:  # noqa: PTH123
         spec = json.load(file)
-    sys.path.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120
-    from deploy.launcher import become, redirect_streams, take_socket
-
     os.chdir(spec["root"])
     redirect_streams(spec["output"], spec["program"], spec["uid"])
     listener = socket.socket(fileno=take_socket(spec["socket"]))
     become(spec["uid"], spec["gid"])
-    relay(listener, connect_to_port(spec["port"]))
+    Relay(listener, ProgramPort(Path(spec["port_file"]))).run()
 
 
 if __name__ == "__main__":

@@ -1,14 +1,12 @@
 """A start: one run of a release's processes, rendered into `releases/12/starts/2/`.
 
-Web processes share one listening socket, which the doorman opens; each has a $PORT of its own for programs that
-cannot take a socket. Workers have neither.
+Web processes share one listening socket, which the doorman opens. Each process has a $PORT of its own, which the
+launcher chooses at each run; programs that cannot take a socket are reached through it.
 """
 
 from __future__ import annotations
 
-import os
 import shlex
-import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from typing import Any
 from deploy.app_settings import AppSettings
 from deploy.command_text import CommandText, find_gunicorn_config, parse_command, render_argv
 from deploy.environment import ProcessIdentity, build_environment
+from deploy.launcher import PORT_MARK
 from deploy.release import Release, read_environment
 from deploy.render import render_gunicorn_conf, render_program
 from deploy.start_key import StartKey, key_of_folder
@@ -39,7 +38,6 @@ class Process:
     process: str
     program: str
     """supervisord's name for it: `blog.web.1.v12.2`."""
-    port: int
 
     @property
     def process_type(self) -> str:
@@ -123,16 +121,14 @@ class _Renderer:
         self, process_type: str, index: int, command: CommandText, variables: Mapping[str, str]
     ) -> Process:
         name = f"{process_type}.{index}"
-        process = Process(name, self._program(name), choose_port())
-        environment = process_environment(
-            self.node, self.app, self.release, self.slug, self.settings, name, process.port
-        )
+        process = Process(name, self._program(name))
+        environment = process_environment(self.node, self.app, self.release, self.slug, self.settings, name)
         is_web = process_type == WEB
         extra = self._render_gunicorn(command, environment) if is_web else ()
         spec = self._spec(process, environment, has_socket=is_web)
         write_json(
             self.start_layout.spec(name),
-            {**spec, "argv": render_argv(command, process.port, extra)},
+            {**spec, "argv": render_argv(command, PORT_MARK, extra)},
             mode=0o600,
             is_durable=False,
         )
@@ -157,8 +153,9 @@ class _Renderer:
 
     def _render_relay(self, process: Process) -> None:
         name = f"{process.process}.relay"
-        spec = self._spec(Process(name, self._program(name), process.port), {}, has_socket=True)
-        write_json(self.start_layout.spec(name), {**spec, "port": process.port}, mode=0o600, is_durable=False)
+        spec = self._spec(Process(name, self._program(name)), {}, has_socket=True)
+        of_program = {"port_file": str(self.start_layout.port_file(process.process))}
+        write_json(self.start_layout.spec(name), {**spec, **of_program}, mode=0o600, is_durable=False)
         self._write_program(name, _RELAY, stop_group=False)
 
     def _write_program(self, name: str, script: Path, *, stop_group: bool) -> None:
@@ -180,6 +177,7 @@ class _Renderer:
             "label": {"app": self.app.name, "process": process.process, "release": self.release.version},
             "umask": 0o022,
             "root": str(self.node.layout.root),
+            "port_file": str(self.start_layout.port_file(process.process)),
         }
 
     def _program(self, name: str) -> str:
@@ -187,7 +185,13 @@ class _Renderer:
 
 
 def process_environment(
-    node: Node, app: AppLayout, release: Release, slug: Slug, settings: AppSettings, process: str, port: int
+    node: Node,
+    app: AppLayout,
+    release: Release,
+    slug: Slug,
+    settings: AppSettings,
+    process: str,
+    port: int | None = None,
 ) -> dict[str, str]:
     """The whole environment of one process of a frozen release."""
     layout = app.release(release.version)
@@ -205,26 +209,3 @@ def find_venv(app: AppLayout, slug: Slug) -> Path | None:
     """The virtualenv that the slug runs in: where its link leads. One that was made again may have another key."""
     link = app.slug(slug.id).venv
     return link.resolve() if link.is_symlink() else None
-
-
-def choose_port() -> int:
-    """A port of the loopback interface that nobody uses now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def is_listening(port: int) -> bool:
-    """Whether any process listens on that TCP port, on whatever address; asked of the kernel, without connecting.
-
-    Source: proc(5), /proc/net/tcp: `sl local_address rem_address st ...`, 0A is LISTEN.
-    """
-    wanted = f":{port:04X}"
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        if not os.path.exists(table):  # noqa: PTH110 - a node without IPv6 has only one of them
-            continue
-        for line in Path(table).read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[1].endswith(wanted) and fields[3] == "0A":
-                return True
-    return False

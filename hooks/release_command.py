@@ -6,8 +6,9 @@ import time
 
 from deploy.app_settings import read_app_settings
 from deploy.command_text import parse_command, render_argv
+from deploy.launcher import choose_port
 from deploy.release import Release
-from deploy.start import choose_port, process_environment
+from deploy.start import process_environment
 from deploy.web import choose_cure
 from toppcloud.app_layout import AppLayout
 from toppcloud.console import Console

@@ -13,8 +13,9 @@ from types import FrameType
 from typing import NoReturn
 
 from deploy.app_settings import read_app_settings
+from deploy.launcher import choose_port
 from deploy.release import require_live_release
-from deploy.start import choose_port, process_environment
+from deploy.start import process_environment
 from receiver.session import Session
 from toppcloud.errors import ToppcloudError
 from toppcloud.program import become, find_program
