@@ -1,0 +1,99 @@
+"""Whether the node can hold what is about to run: looked at before a deploy, a restart and a scale.
+
+A new start's web processes run beside the old ones for a while, freshly begun; workers never do. What is more than
+before has to fit as large as such processes grow. Sleeping apps count as nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from deploy.app_settings import read_app_settings
+from deploy.memory_sizes import Size, measure, read_sizes
+from deploy.node_memory import NodeMemory, read_node_memory
+from deploy.start_key import WEB, StartKey
+from toppcloud.app_layout import AppLayout
+from toppcloud.durations import render_size
+from toppcloud.errors import ToppcloudError
+from toppcloud.node import Node
+
+
+@dataclass(frozen=True)
+class Need:
+    """What one process type adds to what runs now."""
+
+    process_type: str
+    count: int
+    each_bytes: int
+    origin: str
+    kept: int = 0
+    """So many of the type run already and count on."""
+    is_beside: bool = False
+    """Whether they run beside the old ones, which then leave."""
+
+    @property
+    def total_bytes(self) -> int:
+        return self.count * self.each_bytes
+
+    def __str__(self) -> str:
+        """`3 more web, 51 MB each (measured): 153 MB`"""
+        word = "new" if self.is_beside else "more"
+        each = " each" if self.count > 1 else ""
+        beside = " beside the running ones" if self.is_beside else ""
+        one = render_size(self.each_bytes)
+        return f"{self.count} {word} {self.process_type}{beside}, {one}{each} ({self.origin}): " + (
+            render_size(self.total_bytes)
+        )
+
+
+def plan_needs(wanted: Mapping[str, int], running: Mapping[str, int], sizes: Mapping[str, Size]) -> list[Need]:
+    """What a new start with `wanted` processes adds while `running` ones are still there, by process type."""
+    needs = []
+    for process_type, count in wanted.items():
+        size, now = sizes.get(process_type, Size()), running.get(process_type, 0)
+        more = Need(process_type, max(0, count - now), size.grown_bytes, size.origin, kept=min(count, now))
+        beside = Need(process_type, count, size.fresh_bytes, size.origin, is_beside=now > 0)
+        need = max(more, beside, key=lambda need: need.total_bytes) if process_type == WEB else more
+        if need.count:
+            needs.append(need)
+    return needs
+
+
+def require_memory(
+    node: Node, app: AppLayout, live: StartKey | None, process_types: Iterable[str], *, override: str
+) -> None:
+    """Raises ToppcloudError with the arithmetic when the node cannot hold a new start with these process types beside
+    the `live` one.
+
+    `override` is what goes on all the same: `--no-check`. A kernel that does not tell what is free limits nothing.
+    """
+    memory = read_node_memory()
+    settings = read_app_settings(app)
+    if memory is None or settings.stopped:
+        return
+    measured = measure(node.layout, live) if live else {}
+    wanted = {name: settings.formation.get(name, 1) for name in process_types}
+    running = {name: size.count for name, size in measured.items()}
+    needs = plan_needs(wanted, running, {**read_sizes(app), **measured})
+    refuse_needs(app.name, needs, memory, override)
+
+
+def refuse_needs(app: str, needs: list[Need], memory: NodeMemory, override: str) -> None:
+    """Raises ToppcloudError with the arithmetic unless `needs` fit."""
+    needed = sum(need.total_bytes for need in needs)
+    if needed <= memory.available_bytes:
+        return
+    free, total, reserve = map(render_size, (memory.free_bytes, memory.total_bytes, memory.reserve_bytes))
+    cure = [f"Put another app to sleep: toppcloud ps:sleep -a APP   Go on all the same: {override}"]
+    largest = max(needs, key=lambda need: need.total_bytes)
+    fitting = (memory.available_bytes - (needed - largest.total_bytes)) // largest.each_bytes + largest.kept
+    if largest.kept < fitting < largest.kept + largest.count:
+        cure.insert(0, f"Run fewer: toppcloud ps:scale {largest.process_type}={fitting} -a {app}")
+    raise ToppcloudError(
+        f"The node cannot hold this: {app} needs {render_size(needed)} more memory, and "
+        f"{render_size(memory.available_bytes)} can be had.",
+        "\n".join([*map(str, needs), f"{free} of {total} are free, and {reserve} of that stay so for the node."]),
+        "\n".join(cure),
+        reason="not enough memory",
+    )
