@@ -108,6 +108,11 @@ class ReleaseLayout:
         return self.folder / "web.sock"
 
     @property
+    def public(self) -> Path:
+        """Link to the folder of the source whose files the router serves by itself. Absent when there is none."""
+        return self.folder / "public"
+
+    @property
     def relayed(self) -> Path:
         """Empty file: its web process does not take the inherited socket and is reached through its own $PORT."""
         return self.folder / "relayed"
@@ -228,6 +233,11 @@ class AppLayout:
     @property
     def settings_lock(self) -> Path:
         return self.folder / "lock.settings"
+
+    @property
+    def memory(self) -> Path:
+        """memory.json: how much its processes took when they were last measured."""
+        return self.folder / "memory.json"
 
     @property
     def bindings(self) -> Path:
