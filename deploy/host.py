@@ -20,7 +20,7 @@ from deploy.ports import check_port
 from deploy.process_record import end_left_overs, read_processes
 from deploy.services.embedded_postgres import refresh_embedded
 from deploy.supervisor import Supervisor
-from deploy.supervisor_watch import start_supervisor
+from deploy.supervisor_watch import revive_supervisor, start_supervisor, was_killed
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
 from toppcloud.layout import Layout
@@ -57,10 +57,12 @@ def start_node(root: Path, options: StartOptions, starter: Starter, console: Con
     accounts = make_accounts(settings)
     make_root(layout, accounts)
     with lock_node(layout, "starting the node"):
-        if Supervisor(layout).is_running():
+        is_same = layout.node_toml.exists() and settings == read_settings(layout.node_toml)
+        was_running = Supervisor(layout, patience_s=0.0).is_running()
+        if was_running or (is_same and was_killed(layout) and revive(layout, starter.path)):
             if starter.admin_key:  # a key counts at once, and who names one wants to come in
                 admit_first_person(layout, starter, console)
-            return False
+            return not was_running
         make_folders(layout)
         end_left_overs(layout.pids, patience_s=_LEFT_OVERS_S)
         check_port("--ssh", settings.ssh, settings.ssh_address)
@@ -83,13 +85,23 @@ def start_node(root: Path, options: StartOptions, starter: Starter, console: Con
     return True
 
 
+def revive(layout: Layout, path: str) -> bool:
+    """Have a new supervisord take over what the killed one left running. False when that does not succeed."""
+    try:
+        revive_supervisor(layout, path)
+        wait_until_up(layout)
+    except ToppcloudError:
+        return False
+    return True
+
+
 def stop_node(root: Path) -> bool:
     """Stop all of the node, apps too: requests under way get 10 s. Returns False when nothing ran."""
     layout = Layout(root)
     if not layout.node_toml.exists():
         return False
     with lock_node(layout, "stopping the node"):
-        ran = Supervisor(layout).is_running()
+        ran = Supervisor(layout, patience_s=0.0).is_running()
         left = end_all(layout)
     return ran or bool(left)
 

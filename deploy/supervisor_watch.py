@@ -94,6 +94,14 @@ class SupervisorWatch:
         return record if record is not None and record.is_alive else None
 
 
+def was_killed(layout: Layout) -> bool:
+    """Whether supervisord is gone without having been stopped, while the sockets of apps are still held."""
+    supervisord, holder = read_process(layout.pids, NAME), read_process(layout.pids, "holder")
+    if supervisord is None or supervisord.is_alive or supervisord.is_stopping:
+        return False
+    return holder is not None and holder.is_alive
+
+
 def revive_supervisor(layout: Layout, path: str) -> None:
     """Start the successor of one that was killed, and wait until it has taken over what runs. Needs the node's lock.
 

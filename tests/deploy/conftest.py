@@ -104,13 +104,14 @@ class TinyNode:
         wait_until(lambda: (s := self.supervisor.state(program)) and s.pid not in (None, before))
 
     def kill_all(self) -> None:
-        """kill -9 of every process of the node; supervisord may start some of them again meanwhile."""
+        """kill -9 of every process of the node; frozen before, or some would be started again meanwhile."""
 
         def kill_what_lives() -> bool:
             alive = [record for record in read_processes(self.layout.pids) if record.is_alive]
-            for record in alive:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(record.pid, signal.SIGKILL)
+            for number in (signal.SIGSTOP, signal.SIGKILL):
+                for record in sorted(alive, key=lambda record: record.name not in ("supervisord", "doorman")):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(record.pid, number)
             return not alive
 
         wait_until(kill_what_lives)
@@ -141,6 +142,25 @@ def ask(
     connection.request(method, path, body, {"Host": host, **{k.replace("_", "-"): v for k, v in headers.items()}})
     response = connection.getresponse()
     return Answer(response.status, response.read().decode(), response.headers)
+
+
+TINY_SLUG = Slug(
+    id="slug",
+    commit="",
+    subject="",
+    created_at="",
+    buildpack="",
+    processes={"web": "x"},
+    release_command=None,
+    environment={},
+    venv_key=None,
+    python_version=None,
+    python_executable=None,
+    lock_hash=None,
+    distributions={},
+    content_hash="",
+    check=Check(timeout_s=2.0),
+)
 
 
 @dataclass
@@ -197,10 +217,11 @@ class TinyApp:
         slug = app.slug("slug")
         (slug.venv / "bin").mkdir(parents=True, exist_ok=True)
         (slug.venv / "bin" / "python").touch()
-        slug.record.touch()
+        write_slug(slug, TINY_SLUG)
         swap_symlink(app.release(key.release).web_sock, f"starts/{key.start}/web.sock")
         swap_symlink(app.current, f"releases/{key.release}")
         swap_symlink(self.tiny.layout.route(self.host), f"../apps/{self.name}")
+        self.tiny.doorman.attend(key.app, key.release, key.start)
 
     def go_live(self, release: int, start: int = 1, **more: object) -> StartKey:
         key = StartKey(self.name, release, start)
@@ -209,8 +230,11 @@ class TinyApp:
         return key
 
     def retire(self, key: StartKey) -> None:
-        program = f"{key.app}.web.1.v{key.release}.{key.start}"
-        self.tiny.doorman.retire(key.app, key.release, key.start, programs=[program])
+        self.tiny.doorman.retire(key.app, key.release, key.start)
+
+    def state(self) -> str:
+        """As the doorman sees its live start."""
+        return self.tiny.doorman.states()[self.name].state
 
     def wait_until_up(self, word: str) -> None:
         wait_until(lambda: self.tiny.get(self.host).text == word)

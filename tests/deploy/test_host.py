@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -72,14 +73,18 @@ def test_everything_killed_and_started_again(stopped_node):
 
 
 @pytest.mark.node
-def test_left_overs_of_a_killed_supervisord_are_ended_first(stopped_node, make_app, until):
+def test_left_overs_of_a_node_whose_sockets_are_lost_are_ended_first(stopped_node, make_app, until):
     stopped_node.start()
     app = make_app(stopped_node, "orphan")
     app.go_live(1)
     app.wait_until_up("v1.1")
-    left = [r for r in read_processes(stopped_node.layout.pids) if r.name != "supervisord"]
-    os.kill(stopped_node.supervisor.read_pid(), 9)
-    assert stopped_node.get(app.host).text == "v1.1"  # apps outlive their supervisor
+    processes = {r.name: r for r in read_processes(stopped_node.layout.pids)}
+    dead = [processes.pop(name) for name in ("doorman", "holder", "supervisord")]
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for record in dead:
+            os.kill(record.pid, number)
+    left = processes.values()
+    assert stopped_node.get(app.host).text == "v1.1"  # apps outlive those who look after them
     assert stopped_node.start() is True
     assert not any(record.is_alive for record in left)
     assert all("orphan: nobody listens for orphan.localhost" in what for what in failures(stopped_node))
@@ -133,7 +138,7 @@ def test_root_of_200_characters_with_hostile_ones_works(long_node, make_app):
     app.retire(first)
     app.wait_until_up("v2.1")
     long_node.supervisor.stop(f"{app.name}.web.1.v2.1")
-    long_node.doorman.answer_unavailable(app.name, 2, 1)
+    long_node.doorman.answer(app.name, 2, 1, status=503)
     assert long_node.get(app.host).status == 503
 
 
