@@ -77,6 +77,14 @@ def find_gunicorn_config(command: CommandText) -> str | None:
     return found
 
 
+def scales_by_workers(command: CommandText, gunicorn_arguments: str = "") -> bool:
+    """Whether one gunicorn can do the work of several by more workers: a single line of it that does not fix their
+    number, nor does GUNICORN_CMD_ARGS."""
+    words = [*command.words, *gunicorn_arguments.split()]
+    is_fixed = any(word.startswith(("--workers", "-w")) for word in words)
+    return command.program == "gunicorn" and not is_fixed
+
+
 def _split_assignments(text: str) -> tuple[str, str]:
     """`A=1 B='x y' gunicorn app` -> ("A=1 B='x y' ", "gunicorn app")."""
     lexer_end = 0

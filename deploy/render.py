@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from toppcloud.errors import ToppcloudError
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - gunicorn's heartbeat files must not wait for a disk
+_LONGEST_NGINX_WORD = 4000
 _SPECIAL = re.compile(r"[^\w@%+=:,./-]", re.ASCII)
 
 
@@ -40,6 +41,13 @@ def quote_command(argv: Sequence[object]) -> str:
     return " ".join(_SPECIAL.sub(r"\\\g<0>", word).replace("%", "%%") or "''" for word in words)
 
 
+def quote_nginx(text: str) -> str:
+    """One word of nginx's configuration, which knows no way to say a dollar sign, and no word longer than 4 KB."""
+    assert "$" not in text and len(text) < _LONGEST_NGINX_WORD, "this cannot stand in nginx's configuration"
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
 def make_templates() -> Environment:
     """The templates of deploy/templates, with quoting filters; an unknown name is an error."""
     templates = Environment(  # noqa: S701 - none of these files is HTML
@@ -49,7 +57,7 @@ def make_templates() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    templates.filters.update(python=quote_python, comment=quote_comment, command=quote_command)
+    templates.filters.update(python=quote_python, comment=quote_comment, command=quote_command, nginx=quote_nginx)
     return templates
 
 
@@ -67,8 +75,9 @@ def render_template(name: str, **values: Any) -> str:
     return _TEMPLATES[name].render(**values)
 
 
-def render_gunicorn_conf(program: str, *, app_config: str | None, drain_s: int) -> str:
-    """gunicorn.conf.py of one start; the app's own configuration is read first when it has one."""
+def render_gunicorn_conf(program: str, *, app_config: str | None, drain_s: int, times: int = 1) -> str:
+    """gunicorn.conf.py of one start; the app's own configuration is read first when it has one. `times`: so many times
+    the workers that it would have."""
     shared_memory = str(SHARED_MEMORY) if SHARED_MEMORY.is_dir() else ""
     return render_template(
         "gunicorn.conf.py.j2",
@@ -76,6 +85,7 @@ def render_gunicorn_conf(program: str, *, app_config: str | None, drain_s: int) 
         app_config=app_config or "",
         drain_s=drain_s,
         shared_memory=shared_memory,
+        times=times,
     )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.app_settings import AppSettings
-from deploy.command_text import CommandText, find_gunicorn_config, parse_command, render_argv
+from deploy.command_text import CommandText, find_gunicorn_config, parse_command, render_argv, scales_by_workers
 from deploy.environment import ProcessIdentity, build_environment
 from deploy.launcher import PORT_MARK
 from deploy.release import Release, read_environment
@@ -113,9 +113,15 @@ class _Renderer:
         processes = [
             self._render_process(process_type, index, parse_command(self.release.processes[process_type]), variables)
             for process_type, count in formation.items()
-            for index in range(1, count + 1)
+            for index in range(1, self._count_programs(process_type, count, variables) + 1)
         ]
         return Start(self.app, self.release_layout, self.start_layout, tuple(processes))
+
+    def _count_programs(self, process_type: str, count: int, variables: Mapping[str, str]) -> int:
+        """One gunicorn with more workers takes less memory than several of them; see docs/decisions/scale.md."""
+        command = parse_command(self.release.processes[process_type])
+        by_workers = process_type == WEB and scales_by_workers(command, variables.get("GUNICORN_CMD_ARGS", ""))
+        return min(count, 1) if by_workers else count
 
     def _render_process(
         self, process_type: str, index: int, command: CommandText, variables: Mapping[str, str]
@@ -144,10 +150,15 @@ class _Renderer:
         included = own or (str(default) if default.is_file() else None)
         if own and not own.startswith("python:"):
             included = str(self.release_layout.source / own.removeprefix("file:"))
-        conf = render_gunicorn_conf(self._program(WEB), app_config=included, drain_s=self.node.settings.drain_timeout_s)
+        given = environment.get("GUNICORN_CMD_ARGS", "")
+        conf = render_gunicorn_conf(
+            self._program(WEB),
+            app_config=included,
+            drain_s=self.node.settings.drain_timeout_s,
+            times=self.settings.formation.get(WEB, 1) if scales_by_workers(command, given) else 1,
+        )
         write_file(self.start_layout.gunicorn_conf, conf, is_durable=False)
         arguments = ("--config", str(self.start_layout.gunicorn_conf))
-        given = environment.get("GUNICORN_CMD_ARGS", "")
         environment["GUNICORN_CMD_ARGS"] = f"{shlex.join(arguments)} {given}".strip()
         return arguments if own else ()
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from deploy.command_text import find_gunicorn_config, parse_command, render_argv
+from deploy.command_text import find_gunicorn_config, parse_command, render_argv, scales_by_workers
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,19 @@ def test_extra_words_are_quoted() -> None:
 )
 def test_the_apps_own_gunicorn_config_is_found(text: str, config: str | None) -> None:
     assert find_gunicorn_config(parse_command(text)) == config
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "expected"),
+    [
+        ("gunicorn app", "", True),
+        ("gunicorn -k uvicorn_worker.UvicornWorker app", "--threads 4", True),
+        ("gunicorn -w 3 app", "", False),
+        ("gunicorn --workers=3 app", "", False),
+        ("gunicorn app", "--workers 3", False),
+        ("gunicorn app; true", "", False),
+        ("uvicorn app", "", False),
+    ],
+)
+def test_gunicorn_scales_by_workers_unless_their_number_is_fixed(text: str, given: str, expected: bool) -> None:
+    assert scales_by_workers(parse_command(text), given) is expected

@@ -77,6 +77,17 @@ def test_gunicorn_conf_reads_hostile_paths_as_they_are(tmp_path: Path, word: str
     assert values["control_socket_disable"] is True
 
 
+@pytest.mark.parametrize(("own", "workers"), [("", 6), ("workers = 5", 15)])
+def test_scaled_gunicorn_has_so_many_times_the_workers_that_it_would_have(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str, workers: int
+) -> None:
+    monkeypatch.setenv("WEB_CONCURRENCY", "2")
+    (tmp_path / "own.py").write_text(own)
+    conf = tmp_path / "gunicorn.conf.py"
+    conf.write_text(render_gunicorn_conf("blog.web", app_config=str(tmp_path / "own.py"), drain_s=30, times=3))
+    assert runpy.run_path(str(conf))["workers"] == workers
+
+
 def test_gunicorn_conf_gives_an_address_where_the_socket_has_none(tmp_path: Path) -> None:
     conf = tmp_path / "gunicorn.conf.py"
     conf.write_text(render_gunicorn_conf("blog.web", app_config=None, drain_s=30))
