@@ -16,8 +16,10 @@ from deploy.doorman_client import DoormanClient
 from deploy.first_person import Starter, admit_first_person
 from deploy.node_programs import write_node_programs
 from deploy.node_root import check_root, make_accounts, make_folders, make_root
+from deploy.own_hosts import move_own_hosts, parse_domain
 from deploy.ports import check_port
 from deploy.process_record import end_left_overs, read_processes
+from deploy.router import find_router
 from deploy.services.embedded_postgres import refresh_embedded
 from deploy.supervisor import Supervisor
 from deploy.supervisor_watch import revive_supervisor, start_supervisor, was_killed
@@ -26,7 +28,7 @@ from toppcloud.errors import ToppcloudError
 from toppcloud.layout import Layout
 from toppcloud.lock import LockBusy, hold_lock
 from toppcloud.node import Node, open_node
-from toppcloud.settings import NodeSettings, parse_address, read_settings, write_settings
+from toppcloud.settings import NodeSettings, parse_address, parse_router, read_settings, write_settings
 from toppcloud.unix import connect_unix
 
 _UP_TIMEOUT_S = 30.0
@@ -44,6 +46,8 @@ class StartOptions:
 
     ssh: str | None = None
     http: str | None = None
+    router: str | None = None
+    domain: str | None = None
 
 
 def start_node(root: Path, options: StartOptions, starter: Starter, console: Console) -> bool:
@@ -67,6 +71,8 @@ def start_node(root: Path, options: StartOptions, starter: Starter, console: Con
         end_left_overs(layout.pids, patience_s=_LEFT_OVERS_S)
         check_port("--ssh", settings.ssh, settings.ssh_address)
         check_port("--http", settings.http, settings.http_address)
+        find_router(settings.router)
+        move_own_hosts(layout, settings.domain)
         write_settings(layout.node_toml, settings)
         make_keys(layout, starter, console)
         node = open_node(root)
@@ -109,8 +115,13 @@ def stop_node(root: Path) -> bool:
 def choose_settings(layout: Layout, options: StartOptions) -> NodeSettings:
     """node.toml with the options put in, each checked."""
     given = {key: value for key, value in dataclasses.asdict(options).items() if value is not None}
-    for value in given.values():
-        parse_address(value)
+    for address in (options.ssh, options.http):
+        if address is not None:
+            parse_address(address)
+    if options.router is not None:
+        parse_router(options.router)
+    if options.domain is not None:
+        given["domain"] = parse_domain(options.domain)
     settings = dataclasses.replace(read_settings(layout.node_toml), **given)
     if settings.ssh_address == settings.http_address:
         raise ToppcloudError("SSH and HTTP cannot share a port.", f"Both are {settings.ssh}.", "Choose another: --http")

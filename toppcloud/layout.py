@@ -116,6 +116,11 @@ class Layout:
         return self.routes / (f"_{host[1:]}" if host.startswith("*.") else host)
 
     @property
+    def domain(self) -> Path:
+        """The domain that the apps' own host names were made for; see deploy/own_hosts.py."""
+        return self.root / "domain"
+
+    @property
     def services(self) -> Path:
         return self.root / "services"
 
@@ -152,9 +157,9 @@ class Layout:
         """The supervisor programs of the node itself."""
         return self.run / "programs"
 
-    @property
-    def router_conf(self) -> Path:
-        return self.run / "Caddyfile"
+    def router_conf(self, router: str) -> Path:
+        """The configuration of `caddy` or `nginx`."""
+        return self.run / ("nginx.conf" if router == "nginx" else "Caddyfile")
 
     @property
     def router_spec(self) -> Path:

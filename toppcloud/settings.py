@@ -32,6 +32,7 @@ class NodeSettings:
     ssh: str = _setting(DEFAULT_SSH, "where people and git connect")
     http: str = _setting(DEFAULT_HTTP, "where the router listens")
     router: str = _setting("caddy", "what answers there: caddy or nginx")
+    largest_upload_mb: int = _setting(512, "a visitor may send an app so much at once")
     domain: str = _setting("localhost", "an app called blog answers at blog.DOMAIN")
     app_user: str = _setting("toppcloud", "the account of pushed code, when the node runs as root")
     database_user: str = _setting("toppcloud-pg", "the account of the embedded database, when the node runs as root")
@@ -110,13 +111,20 @@ def read_settings(path: Path) -> NodeSettings:
     return settings
 
 
+def parse_router(text: str) -> str:
+    """`caddy` or `nginx`."""
+    if text not in ROUTERS:
+        near = suggest_nearest(text, ROUTERS)
+        raise ToppcloudError(f"'{text}' is no router.{near}", f"Known: {', '.join(ROUTERS)}.", status=2)
+    return text
+
+
 def _check_values(path: Path, settings: NodeSettings) -> None:
-    if settings.router not in ROUTERS:
-        near = suggest_nearest(settings.router, ROUTERS).strip()
-        raise ToppcloudError(
-            f"{path}: '{settings.router}' is no router.", f"Known: {', '.join(ROUTERS)}. {near}".strip()
-        )
-    for key in ("log_size_mb", "log_files"):
+    try:
+        parse_router(settings.router)
+    except ToppcloudError as error:
+        raise ToppcloudError(f"{path}: {error.what}", error.why) from error
+    for key in ("log_size_mb", "log_files", "largest_upload_mb"):
         if getattr(settings, key) < 1:
             raise ToppcloudError(f"{path}: {key} must be 1 or more.", f"It is {getattr(settings, key)}.")
 

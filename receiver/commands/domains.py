@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deploy.app import add_route, list_hosts, remove_route, require_app
+from deploy.own_hosts import find_owner
 from receiver.session import Session
 from toppcloud.errors import ToppcloudError, suggest_nearest
 from toppcloud.lock import hold_lock
@@ -61,7 +62,7 @@ def remove(session: Session, *, app: str, hosts: tuple[str, ...]) -> None:
 
 
 def _refuse_foreign_host(node: Node, app: str, host: str) -> None:
-    owner = find_owner(node, host)
+    owner = find_owner(node.layout, host)
     if owner:
         raise ToppcloudError(
             f"{host} leads to {owner} and not to {app}.",
@@ -75,14 +76,6 @@ def _refuse_foreign_host(node: Node, app: str, host: str) -> None:
             f"On this node NAME.{node.settings.domain} leads to the app NAME.",
             f"Rename the app: toppcloud apps:rename {label} -a {app}",
         )
-
-
-def find_owner(node: Node, host: str) -> str | None:
-    """The app that `host` leads to, or None."""
-    try:
-        return node.layout.route(host).readlink().name
-    except OSError:
-        return None
 
 
 def _is_app_name(text: str) -> bool:

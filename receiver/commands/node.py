@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pwd
@@ -27,19 +28,22 @@ from toppcloud.settings import NodeSettings
 _LABEL_WIDTH = 12
 
 
-def start(root: str | None, ssh: str | None, http: str | None, admin_key: str | None) -> None:
+def start(
+    root: str | None, ssh: str | None, http: str | None, admin_key: str | None, router: str | None, domain: str | None
+) -> None:
     """Have the node run, and say how to reach it."""
     folder = choose_root(root, dict(os.environ))
     key = Path(admin_key).expanduser() if admin_key else None
     starter = Starter(_login_name(), _home(), key, os.environ.get("PATH") or BASE_PATH)
     console = Console(lambda line: print(line, file=sys.stderr, flush=True))
-    is_new = start_node(folder, StartOptions(ssh, http), starter, console)
+    options = StartOptions(ssh, http, router, domain)
+    is_new = start_node(folder, options, starter, console)
     layout = Layout(folder)
     record_build_variables(layout, {"HOME": str(_home()), **os.environ})
     status = read_status(layout)
     if not is_new:
         print(f"The node in {folder} runs already.")
-        _warn_of_unheeded(status.settings, StartOptions(ssh, http))
+        _warn_of_unheeded(status.settings, options)
     is_default = folder == choose_root(None, dict(os.environ))
     for line in render_addresses(layout, status.settings, is_default=is_default):
         print(line)
@@ -132,9 +136,9 @@ def status_value(found: NodeStatus) -> dict[str, Any]:
 
 
 def _warn_of_unheeded(settings: NodeSettings, options: StartOptions) -> None:
-    for word, wanted, is_now in (("--ssh", options.ssh, settings.ssh), ("--http", options.http, settings.http)):
-        if wanted not in (None, is_now):
-            print(f"{word} {wanted} was not heeded: first toppcloud node stop", file=sys.stderr)
+    for name, wanted in dataclasses.asdict(options).items():
+        if wanted not in (None, getattr(settings, name)):
+            print(f"--{name} {wanted} was not heeded: first toppcloud node stop", file=sys.stderr)
 
 
 def _login_name() -> str:

@@ -31,6 +31,8 @@ from toppcloud.console import Console
 from toppcloud.files import swap_symlink, write_file, write_json
 from toppcloud.layout import Layout
 from toppcloud.node import Node, open_node
+from toppcloud.program import find_program
+from toppcloud.slug import Check, Slug, write_slug
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parent.parent
@@ -67,6 +69,7 @@ class TinyNode:
     ssh_port: int
     http_port: int
     home: Path
+    router: str = "caddy"
     said: list[str] = field(default_factory=list)
 
     @property
@@ -86,7 +89,7 @@ class TinyNode:
         return DoormanClient(self.layout)
 
     def start(self, admin_key: Path | None = None) -> bool:
-        options = StartOptions(f"127.0.0.1:{self.ssh_port}", f"127.0.0.1:{self.http_port}")
+        options = StartOptions(f"127.0.0.1:{self.ssh_port}", f"127.0.0.1:{self.http_port}", self.router)
         return start_node(self.root, options, Starter("ana", self.home, admin_key), Console(self.said.append))
 
     def stop(self) -> bool:
@@ -297,12 +300,12 @@ def make_traffic() -> Callable[[TinyNode, str], Traffic]:
 
 
 @contextlib.contextmanager
-def fresh_node(name: str = "n") -> Iterator[TinyNode]:
+def fresh_node(name: str = "n", router: str = "caddy") -> Iterator[TinyNode]:
     """A folder that the accounts of a root node can reach, unlike pytest's own."""
     folder = Path(tempfile.mkdtemp(prefix="tc-"))
     folder.chmod(0o755)
     (folder / "home").mkdir(mode=0o700)
-    tiny = TinyNode(folder / name, find_free_port(), find_free_port(), folder / "home")
+    tiny = TinyNode(folder / name, find_free_port(), find_free_port(), folder / "home", router)
     try:
         yield tiny
     finally:
@@ -331,6 +334,16 @@ def long_node() -> Iterator[TinyNode]:
 def tiny_node() -> Iterator[TinyNode]:
     """A running node, shared by the tests of a module; each makes an app of its own."""
     with fresh_node() as tiny:
+        tiny.start()
+        yield tiny
+
+
+@pytest.fixture(scope="module", params=["caddy", "nginx"])
+def routed_node(request: pytest.FixtureRequest) -> Iterator[TinyNode]:
+    """As tiny_node, once behind each router."""
+    if request.param == "nginx" and find_program("nginx") is None:
+        pytest.skip("needs Debian's package nginx-light")
+    with fresh_node(router=request.param) as tiny:
         tiny.start()
         yield tiny
 
