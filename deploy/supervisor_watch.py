@@ -24,6 +24,7 @@ from toppcloud.program import BASE_PATH, start_detached
 
 NAME = "supervisord"
 _UP_TIMEOUT_S = 20.0
+_DYING_S = 1.0
 _POLL_S = 0.01
 _PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 30.0
@@ -95,11 +96,20 @@ class SupervisorWatch:
 
 
 def was_killed(layout: Layout) -> bool:
-    """Whether supervisord is gone without having been stopped, while the sockets of apps are still held."""
-    supervisord, holder = read_process(layout.pids, NAME), read_process(layout.pids, "holder")
-    if supervisord is None or supervisord.is_alive or supervisord.is_stopping:
-        return False
-    return holder is not None and holder.is_alive
+    """Whether supervisord is gone without having been stopped, while the sockets of apps are still held.
+
+    One that does not answer and has not quite ended is waited for, a moment.
+    """
+    deadline = time.monotonic() + _DYING_S
+    while True:
+        supervisord, holder = read_process(layout.pids, NAME), read_process(layout.pids, "holder")
+        if supervisord is None or supervisord.is_stopping or holder is None or not holder.is_alive:
+            return False
+        if not supervisord.is_alive:
+            return True
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_S)
 
 
 def revive_supervisor(layout: Layout, path: str) -> None:
