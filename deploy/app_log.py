@@ -5,28 +5,32 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.rotating_file import KEPT_FILES, rotated_name
+from deploy.rotating_file import rotated_name
 
 _CHUNK = 256 * 1024
-_POLL_S = 0.05
+_POLL_S = 0.02
 Matches = Callable[[bytes], bool]
 
 
-def match_process(process: str | None) -> Matches:
-    """Which lines are of that process: `web` takes web.1 and web.2, `web.1` also its relay, None all."""
-    if process is None:
-        return lambda line: True
-    wanted = process.encode()
+def match_lines(process: str | None, release: int | None = None) -> Matches:
+    """Which lines are wanted: of a release, of a process. `web` takes web.1 and web.2, `web.1` also its relay."""
+    version = b"v%d" % release if release is not None else None
+    name = process.encode() if process is not None else None
 
     def matches(line: bytes) -> bool:
         fields = line.split(b" ", 3)
-        return len(fields) > 2 and (fields[2] == wanted or fields[2].startswith(wanted + b"."))
+        if len(fields) < 3:
+            return name is None and version is None
+        if version is not None and fields[1] != version:
+            return False
+        return name is None or fields[2] == name or fields[2].startswith(name + b".")
 
     return matches
 
@@ -42,7 +46,7 @@ class AppLog:
         """The newest `count` matching lines, oldest first, and where to go on."""
         position = Position.at_end(self.path)
         found = self._newest_of(position.read_all() if position else b"", count)
-        for number in range(1, KEPT_FILES):
+        for number in itertools.count(1):
             if len(found) >= count:
                 break
             try:

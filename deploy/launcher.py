@@ -39,6 +39,7 @@ _LOGGER = "run/logger.sock"
 _TAKE_TIMEOUT_S = 15.0
 _TAKE_PAUSE_S = 0.02
 _PIPE_BYTES = 256 * 1024
+_KNOCK_TIMEOUT_S = 2.0
 
 
 def main(spec_path: str) -> None:
@@ -145,9 +146,16 @@ def redirect_streams(output: str | None, program: str, uid: int | None) -> None:
     os.dup2(fd, 1)
     os.dup2(fd, 2)
     os.close(fd)
+    tell_logger(program)
+
+
+def tell_logger(program: str) -> None:
+    """Have the logger read the program's output. A copy of the pipe goes along: a program that ends at once has its
+    words kept until they are read. Without a logger nothing is lost either: it looks for pipes when it starts."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as knock:
-        knock.setblocking(False)
-        knock.sendto(program.encode(), _LOGGER)
+        knock.settimeout(_KNOCK_TIMEOUT_S)  # many may knock at once
+        knock.connect(_LOGGER)
+        socket.send_fds(knock, [program.encode()], [1])
 
 
 def open_pipe(path: str) -> int:

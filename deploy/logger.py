@@ -1,10 +1,8 @@
-"""Writes what apps print into `apps/blog/log/app.log`, each line with time, release and process.
+"""Writes what apps print into `apps/blog/log/app.log`: reads one FIFO per program in run/output.
 
-    2026-11-22T14:45:04.123Z v12 web.1 Listening at: unix:...
-
-`python -I -m deploy.logger --root ROOT`. Reads one FIFO per program in run/output; the program itself holds it open
-too, so neither end's death breaks the other. A program that floods waits in its write: each turn takes one chunk of
-each pipe.
+`python -I -m deploy.logger --root ROOT`. The program itself holds its FIFO open too, so neither end's death breaks the
+other. Each turn takes what each pipe holds, so a flood keeps nobody else waiting; while there is one, the logger rests
+three times as long as it works.
 """
 
 from __future__ import annotations
@@ -16,44 +14,33 @@ import resource
 import selectors
 import socket
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.output_pipe import LARGEST_PIPE_BYTES, OutputPipe
 from deploy.rotating_file import RotatingFile
 from deploy.start_key import parse_program_name
 from toppcloud.layout import Layout
+from toppcloud.settings import NodeSettings, read_settings
 
-_CHUNK = 256 * 1024
-_LONGEST_LINE = 32 * 1024
 _SWEEP_S = 1.0
 _FILES_KEPT_OPEN_S = 30.0
-
-
-@dataclass(eq=False)
-class Pipe:
-    """One program's output."""
-
-    program: str
-    fd: int
-    folder: Path
-    """Of its start; when it is gone so is the program."""
-    label: bytes
-    """`v12 web.1`"""
-    file: RotatingFile
-    rest: bytes = b""
-    """A line that has not ended."""
-    rest_since: float = 0.0
+_FULL_REST_S = 0.004
+"""A pipe of the largest size takes so long to fill, at 250 MB/s."""
+_LONGEST_REST_S = 0.03
 
 
 class Logger:
     """All pipes of one node."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, settings: NodeSettings) -> None:
         self._layout = layout
+        self._settings = settings
         self._selector = selectors.DefaultSelector()
-        self._pipes: dict[str, Pipe] = {}
+        self._pipes: dict[str, OutputPipe] = {}
         self._files: dict[str, RotatingFile] = {}
         self._sweep_at = 0.0
+        self._is_restless = False
+        """Whether there may be something to do although nobody writes."""
 
     def run(self) -> None:
         """Take up what is there, then serve for ever."""
@@ -62,21 +49,32 @@ class Logger:
         for path in sorted(self._layout.output_pipe("any").parent.iterdir()):
             self._open(path.name)
         while True:
-            for key, _ in self._selector.select(_SWEEP_S if self._has_loose_ends() else None):
-                if isinstance(key.data, Pipe):
-                    self._read(key.data)
-                else:
+            ready = self._selector.select(_SWEEP_S if self._is_restless else None)
+            began = time.monotonic()
+            floods = []
+            for key, _ in ready:
+                if not isinstance(key.data, OutputPipe):
                     self._hear(knocks)
-            if time.monotonic() >= self._sweep_at:
-                self._sweep()
+                elif self._read(key.data):
+                    floods.append(key.data)
+            if began >= self._sweep_at:
+                self._sweep(began)
+            if floods:
+                worked_s = time.monotonic() - began
+                shortest_s = _FULL_REST_S * min(pipe.size_bytes for pipe in floods) / LARGEST_PIPE_BYTES
+                time.sleep(min(_LONGEST_REST_S, max(shortest_s, 3 * worked_s)))
 
     def _hear(self, knocks: socket.socket) -> None:
+        """Programs that begin. The copy of its pipe that came along kept it from vanishing until we have it open."""
         with contextlib.suppress(BlockingIOError):
             while True:
-                self._open(knocks.recv(256).decode(errors="replace"))
+                program, copies, _, _ = socket.recv_fds(knocks, 256, 1)
+                self._open(program.decode(errors="replace"))
+                for fd in copies:
+                    os.close(fd)
 
     def _open(self, program: str) -> None:
-        """Read that program's pipe from now on. One that nobody writes to is let go at the first read."""
+        """Read that program's pipe from now on. One that nobody writes to is let go when it is empty."""
         parsed = parse_program_name(program)
         if parsed is None or program in self._pipes or "/" in program:
             return
@@ -85,73 +83,48 @@ class Logger:
             fd = os.open(self._layout.output_pipe(program), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
         except OSError:
             return
-        file = self._files.setdefault(key.app, RotatingFile(self._layout.app(key.app).output))
         label = f"v{key.release} {process}".encode()
-        pipe = Pipe(program, fd, key.layout(self._layout).folder, label, file)
+        pipe = OutputPipe(program, fd, key.layout(self._layout).folder, label, self._file_of(key.app))
         self._pipes[program] = pipe
         self._selector.register(fd, selectors.EVENT_READ, pipe)
-        self._read(pipe)
 
-    def _read(self, pipe: Pipe) -> None:
+    def _file_of(self, app: str) -> RotatingFile:
+        if app not in self._files:
+            size_bytes, count = self._settings.log_size_mb * 1024**2, self._settings.log_files
+            self._files[app] = RotatingFile(self._layout.app(app).output, largest_bytes=size_bytes, kept_files=count)
+        return self._files[app]
+
+    def _read(self, pipe: OutputPipe) -> bool:
+        """Whether it prints more than can be kept."""
         try:
-            data = os.read(pipe.fd, _CHUNK)
+            data = os.read(pipe.fd, LARGEST_PIPE_BYTES)
         except BlockingIOError:
-            return
+            return False
+        self._is_restless = True
         if data:
-            lines, pipe.rest = split_lines(pipe.rest + data)
-            pipe.rest_since = time.monotonic()
-            pipe.file.append(render_lines(lines, pipe.label, time.time()))
+            pipe.take(data, time.time())
         else:
             self._let_go(pipe)
+        return pipe.is_flooding
 
-    def _let_go(self, pipe: Pipe) -> None:
+    def _let_go(self, pipe: OutputPipe) -> None:
         """Nobody writes any more. A next run of the program knocks; when there will be none, the FIFO goes."""
-        self._end_line(pipe)
+        pipe.settle(time.time(), patience_s=0.0)
         self._selector.unregister(pipe.fd)
         os.close(pipe.fd)
         del self._pipes[pipe.program]
         if not pipe.folder.exists():
             self._layout.output_pipe(pipe.program).unlink(missing_ok=True)
 
-    def _has_loose_ends(self) -> bool:
-        """Whether there is anything to do although nobody writes."""
-        return any(file.is_open for file in self._files.values()) or any(pipe.rest for pipe in self._pipes.values())
-
-    def _sweep(self) -> None:
-        """A prompt without a newline is shown all the same, a little later; files that nobody writes are closed."""
-        now = time.monotonic()
+    def _sweep(self, now: float) -> None:
+        """What waits in pipes is shown, a little later; files that nobody writes are closed. `now` is monotonic."""
         self._sweep_at = now + _SWEEP_S
         for pipe in self._pipes.values():
-            if pipe.rest and now - pipe.rest_since >= _SWEEP_S:
-                self._end_line(pipe)
+            pipe.settle(time.time(), patience_s=_SWEEP_S)
         for file in self._files.values():
             file.close_when_idle(_FILES_KEPT_OPEN_S)
-
-    def _end_line(self, pipe: Pipe) -> None:
-        if pipe.rest:
-            pipe.file.append(render_lines([pipe.rest], pipe.label, time.time()))
-            pipe.rest = b""
-
-
-def split_lines(data: bytes) -> tuple[list[bytes], bytes]:
-    """`b"a\\nb\\nc"` -> ([b"a", b"b"], b"c"). A line that is too long is cut into several."""
-    *lines, rest = data.split(b"\n")
-    if len(rest) > _LONGEST_LINE:
-        lines.append(rest)
-        rest = b""
-    if not any(len(line) > _LONGEST_LINE for line in lines):
-        return lines, rest
-    cut = [line[i : i + _LONGEST_LINE] for line in lines for i in range(0, max(1, len(line)), _LONGEST_LINE)]
-    return cut, rest
-
-
-def render_lines(lines: list[bytes], label: bytes, now: float) -> bytes:
-    """The lines as they stand in the file. `now` is in seconds since 1970."""
-    if not lines:
-        return b""
-    moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
-    prefix = b"%s.%03dZ %s " % (moment.encode(), int(now * 1000) % 1000, label)
-    return b"".join([prefix + line.rstrip(b"\r") + b"\n" for line in lines])
+        is_any_open = any(file.is_open for file in self._files.values())
+        self._is_restless = is_any_open or any(pipe.rest for pipe in self._pipes.values())
 
 
 def _bind_knocks(path: Path) -> socket.socket:
@@ -173,7 +146,8 @@ def main(argv: list[str] | None = None) -> None:
     root = parser.parse_args(argv).root
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    Logger(Layout(root)).run()
+    layout = Layout(root)
+    Logger(layout, read_settings(layout.node_toml)).run()
 
 
 if __name__ == "__main__":

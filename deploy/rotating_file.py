@@ -10,18 +10,15 @@ import os
 import time
 from pathlib import Path
 
-LARGEST_BYTES = 10 * 1024**2
-KEPT_FILES = 3
-"""The one that is written, and two older."""
-
 
 class RotatingFile:
-    """Appends to `path`; opens it when needed."""
+    """Appends to `path`; opens it when needed. No file gets larger than `largest_bytes`, unless by one `append`."""
 
-    def __init__(self, path: Path, *, largest_bytes: int = LARGEST_BYTES, kept_files: int = KEPT_FILES) -> None:
+    def __init__(self, path: Path, *, largest_bytes: int, kept_files: int) -> None:
+        """`kept_files` counts the one that is written too."""
+        self.largest_bytes = largest_bytes
         self._path = path
-        self._largest_bytes = largest_bytes
-        self._kept_files = kept_files
+        self._kept_files = max(1, kept_files)
         self._fd: int | None = None
         self._size = 0
         self._used_at = 0.0
@@ -37,9 +34,10 @@ class RotatingFile:
         self._used_at = time.monotonic()
         with contextlib.suppress(OSError):
             fd = self._open()
-            self._size += os.write(fd, data)
-            if self._size > self._largest_bytes:
+            if self._size and self._size + len(data) > self.largest_bytes:
                 self._rotate()
+                fd = self._open()
+            self._size += os.write(fd, data)
 
     def close_when_idle(self, idle_s: float) -> None:
         """Let go of the descriptor when nothing was written for so long."""
@@ -62,12 +60,15 @@ class RotatingFile:
             return False
 
     def _rotate(self) -> None:
+        """Each file takes the next one's name. What is beyond the count goes, also when that was larger before."""
         self._close()
-        for number in range(self._kept_files - 1, 0, -1):
-            older = rotated_name(self._path, number)
-            newer = rotated_name(self._path, number - 1)
+        for number in range(self._kept_files, 0, -1):
             with contextlib.suppress(FileNotFoundError):
-                newer.replace(older)
+                rotated_name(self._path, number - 1).replace(rotated_name(self._path, number))
+        beyond = self._kept_files
+        while rotated_name(self._path, beyond).exists():
+            rotated_name(self._path, beyond).unlink()
+            beyond += 1
 
     def _close(self) -> None:
         if self._fd is not None:

@@ -29,6 +29,7 @@ CACHE_S = 30.0
 NODE_TIMEOUT_S = 2.0
 _APP_FLAGS = ("-a", "--app")
 _PROCESS_FLAGS = ("-p", "--process")
+_RELEASE_FLAGS = ("--release",)
 
 Ask = Callable[[str], Any]
 """Asks the node for a list as JSON: `ask("apps")`; None when it does not answer in time."""
@@ -63,6 +64,8 @@ def list_candidates(words: list[str], ask: Ask) -> list[str]:
         offered = _apps(ask)
     elif before[-1] in _PROCESS_FLAGS:
         offered = _process_types(ask)
+    elif before[-1] in _RELEASE_FLAGS:
+        offered = _releases(ask)
     elif word.startswith("-"):
         offered = [flag for option in options_of(command) for flag in option.flags if flag.startswith("--")]
     else:
@@ -83,13 +86,15 @@ def _command_words(before: list[str]) -> list[str]:
 
 def _values(command: Command, ask: Ask) -> list[str]:
     if command.name in ("rollback", "releases:info", "releases:output"):
-        return [f"v{release['version']}" for release in ask("releases") or ()]
+        return _releases(ask)
     if command.name in ("config:get", "config:unset"):
         return list(ask("config") or ())
     if command.name == "config:set":
         return [f"{key}=" for key in ask("config") or ()]
     if command.name == "ps:scale":
         return [f"{kind}=" for kind in _process_types(ask)]
+    if command.name == "ps:idle":
+        return ["15m", "30m", "2h", "never", "default"]
     if command.name in ("apps:info", "apps:destroy", "git:remote"):
         return _apps(ask)
     if command.name.startswith("services:") and command.name != "services:add":
@@ -99,6 +104,10 @@ def _values(command: Command, ask: Ask) -> list[str]:
     if command.name == "keys:remove":
         return [person["name"] for person in ask("keys") or ()]
     return {"help": [name.split()[0] for name in COMMANDS], "completion": list(_SCRIPTS)}.get(command.name, [])
+
+
+def _releases(ask: Ask) -> list[str]:
+    return [f"v{release['version']}" for release in ask("releases") or ()]
 
 
 def _apps(ask: Ask) -> list[str]:

@@ -33,6 +33,7 @@ NODE = {
         (["config:set", "ST"], ["STRIPE_KEY="]),
         (["ps:scale", ""], ["web=", "worker="]),
         (["logs", "--process", ""], ["web", "worker"]),
+        (["logs", "--release", ""], ["v17", "v18"]),
         (["logs", "-a", ""], ["blog", "shop"]),
         (["apps:info", "s"], ["shop"]),
         (["services:remove", ""], ["postgres"]),

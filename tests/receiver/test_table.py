@@ -24,7 +24,7 @@ WANTED = """
 apps, apps:create, apps:info, apps:rename, apps:destroy,
 config, config:get, config:set, config:unset, config:import, config:link,
 releases, releases:info, releases:output, rollback, builds:cancel,
-ps, ps:scale, ps:restart, ps:rebuild, ps:stop, ps:start, logs, run,
+ps, ps:scale, ps:restart, ps:rebuild, ps:stop, ps:start, ps:idle, ps:sleep, logs, run,
 services, services:add, services:remove, services:info, pg:psql, files:keep, files,
 domains, domains:add, domains:remove, keys, keys:add, keys:remove, open, help, version,
 git:remote, completion, node start, node stop, node status, node doctor"""
@@ -133,7 +133,7 @@ def test_words_that_do_not_fit_are_wrong_usage_with_an_example(line, said):
         ("run -a here -a there ls", {"command": ("ls",), "app": "there"}),
         ("apps:info blog", {"app": "blog", "as_json": False}),
         ("apps:info -a here there", {"app": "there", "as_json": False}),
-        ("logs --tail -n 5 -a blog", {"app": "blog", "number": 5, "tail": True, "process": None}),
+        ("logs --tail -n 5 -a blog", {"app": "blog", "number": 5, "tail": True, "process": None, "version": None}),
         ("config:get -a=b KEY", {"app": "=b", "key": "KEY"}),
     ],
 )
