@@ -17,10 +17,12 @@ from buildpacks.framework_needs import choose_servers
 from buildpacks.installer import Installation
 from buildpacks.interpreter_choice import ensure_interpreter
 from buildpacks.interpreters import Interpreter
-from buildpacks.manifest import Manifest, read_manifest, scan_source, write_manifest
-from buildpacks.processes import Processes, choose_processes, read_declarations
+from buildpacks.manifest import Manifest, ScannedSource, read_manifest, scan_source, write_manifest
+from buildpacks.processes import Declarations, Processes, choose_processes, read_declarations
 from buildpacks.python_version import PythonRequest, choose_python_request, refuse_unsuitable
 from buildpacks.seal import take_over
+from buildpacks.static import BUILDPACK as STATIC_BUILDPACK
+from buildpacks.static import StaticSite, find_static_site, refuse_published_source
 from buildpacks.uv import BuildEnvironment, make_build_environment
 from buildpacks.virtualenv import Virtualenv, ensure_virtualenv
 from buildpacks.web_options import check_web_options
@@ -60,10 +62,14 @@ def choose_slug_id(commit: str, now: datetime) -> str:
 def build(request: BuildRequest, console: Console) -> Slug:
     """Make everything that the app needs to run. Raises ToppcloudError or Cancelled; then the slug is not real."""
     source = request.slug.source
+    declarations = read_declarations(source)
+    site = find_static_site(source, declarations)
+    if site:
+        return build_static(request, site, declarations, console)
     detected = detect(source)
     dependencies = read_dependencies(source, detected)
-    declarations = read_declarations(source)
     processes = choose_processes(source, declarations)
+    refuse_published_source(declarations.toml.options, processes.commands)
     environment = make_build_environment(request.node, request.environment, request.slug.tmp)
     try:
         python = choose_python(request, dependencies)
@@ -96,6 +102,35 @@ def build(request: BuildRequest, console: Console) -> Slug:
         services=declarations.services(),
         check=declarations.toml.check,
         web=declarations.toml.options,
+        kept_paths=declarations.toml.kept_paths,
+        warnings=declarations.app_json.warnings,
+    )
+
+
+def build_static(request: BuildRequest, site: StaticSite, declarations: Declarations, console: Console) -> Slug:
+    """A slug of files alone."""
+    check_web_options(request.slug.source, site.web, ())
+    content_hash = take_stock(request).content_hash
+    console.step(site.why)
+    for warning in declarations.app_json.warnings:
+        console.warning(warning)
+    return Slug(
+        id=request.slug.id,
+        commit=request.commit,
+        subject=request.subject,
+        created_at=render_iso(now_utc()),
+        buildpack=STATIC_BUILDPACK,
+        processes={},
+        release_command=None,
+        environment={},
+        venv_key=None,
+        python_version=None,
+        python_executable=None,
+        lock_hash=None,
+        distributions={},
+        content_hash=content_hash,
+        services=declarations.services(),
+        web=site.web,
         kept_paths=declarations.toml.kept_paths,
         warnings=declarations.app_json.warnings,
     )
@@ -210,9 +245,7 @@ def describe_static(request: BuildRequest, root: Path) -> str:
 def finish_source(request: BuildRequest, interpreter: Interpreter) -> str:
     """The source's manifest, and bytecode for it: linked where the file is as before. Returns the content hash."""
     account = request.node.account
-    take_over(request.slug.source, account)
-    scanned = scan_source(request.slug.source)
-    write_manifest(request.slug.manifest, scanned.manifest)
+    scanned = take_stock(request)
     compilations: list[Compilation] = list(list_compilations(request.slug.source, interpreter.cache_tag))
     if request.previous:
         older = request.app.slug(request.previous.id)
@@ -229,6 +262,14 @@ def finish_source(request: BuildRequest, interpreter: Interpreter) -> str:
         is_cancelled=request.is_cancelled,
     )
     return scanned.content_hash
+
+
+def take_stock(request: BuildRequest) -> ScannedSource:
+    """The source's manifest, once no build step of the app's runs any more."""
+    take_over(request.slug.source, request.node.account)
+    scanned = scan_source(request.slug.source)
+    write_manifest(request.slug.manifest, scanned.manifest)
+    return scanned
 
 
 def find_equal_source(source: Path, manifest: Manifest, older: SlugLayout) -> Callable[[Compilation], Path | None]:

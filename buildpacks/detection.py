@@ -20,7 +20,7 @@ _NEAR = {
     "manage.py": "manage.py is there: a Django project. Type: pip freeze > requirements.txt",
     "package.json": "package.json is there: Node.js is not built here.",
     "Gemfile": "Gemfile is there: Ruby is not built here.",
-    "index.html": "index.html is there: a static site is not built here.",
+    "index.html": 'index.html is there. A site of files alone says so in toppcloud.toml: [web] static = "dist"',
 }
 _DEPTH = 2
 
@@ -58,6 +58,19 @@ def detect(source: Path) -> Detected:
     if pyproject.is_file() and parse_pyproject(pyproject.read_text(errors="replace")).has_dependencies:
         return Detected("pyproject", "pyproject.toml")
     raise _refusal(source)
+
+
+def has_dependencies(source: Path) -> bool:
+    """Whether any file says what to install, be it rightly or wrongly."""
+    pyproject = source / "pyproject.toml"
+    return any((source / name).is_file() for name in ("requirements.txt", "uv.lock")) or (
+        pyproject.is_file() and parse_pyproject(pyproject.read_text(errors="replace")).has_dependencies
+    )
+
+
+def list_others(source: Path) -> list[str]:
+    """What is there of projects that are more than files: `package.json`, `manage.py`."""
+    return [name for name in (*_NEAR, "pyproject.toml") if name != "index.html" and (source / name).exists()]
 
 
 def _refusal(source: Path) -> ToppcloudError:

@@ -63,6 +63,8 @@ def choose_processes(source: Path, declarations: Declarations) -> Processes:
         return Processes(commands, release_command, f"Procfile: {', '.join(commands)}, and no web process")
     else:
         default = choose_web_default(source)
+        if default is None and declarations.toml.options.static:
+            return Processes({}, release_command, "toppcloud.toml: static files, and no web process")
         if default is None:
             raise _refusal(source)
         web = default.command

@@ -28,7 +28,7 @@ def parse_domain(text: str) -> str:
 
 
 def move_own_hosts(layout: Layout, domain: str) -> int:
-    """Let NAME.`domain` lead to each app, and NAME.OLD-DOMAIN nowhere; how many moved. May be interrupted, and repeated.
+    """Let NAME.`domain` lead to each app, and NAME.OLD-DOMAIN nowhere; how many moved. May run twice.
 
     Raises ToppcloudError, and changes nothing, when such a name leads to another app already.
     """

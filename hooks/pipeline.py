@@ -193,6 +193,7 @@ def put_live(
 def tell(node: Node, app: AppLayout, release: Release, seconds: float, console: Console) -> None:
     """What is live now, how to go back, and where it answers: the address is the last line."""
     has_web = WEB in release.processes
+    is_visible = has_web or app.release(release.version).public.is_symlink()
     earlier = [n for n in app.release_numbers() if n < release.version and app.release(n).went_live.exists()]
     draining = f", v{earlier[0]} draining" if earlier and has_web else ""
     back = "     back: toppcloud rollback" if earlier else ""
@@ -200,7 +201,7 @@ def tell(node: Node, app: AppLayout, release: Release, seconds: float, console: 
     console.line()
     console.line(f"       {seconds:.1f} s{back}")
     url = node.settings.url(app.name)
-    console.line(f"       {url}" if has_web else f"       no web process, so nothing to see at {url}")
+    console.line(f"       {url}" if is_visible else f"       no web process, so nothing to see at {url}")
 
 
 def _render_holder(holder: Holder | None) -> str:

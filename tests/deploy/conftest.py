@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.app_settings import update_app_settings
 from deploy.doorman_client import DoormanClient
 from deploy.first_person import Starter
 from deploy.host import StartOptions, start_node, stop_node
@@ -235,12 +236,18 @@ class TinyApp:
     def retire(self, key: StartKey) -> None:
         self.tiny.doorman.retire(key.app, key.release, key.start)
 
+    def set_idle(self, idle: str) -> None:
+        """As `ps:idle` does."""
+        app = self.tiny.layout.app(self.name)
+        app.folder.mkdir(exist_ok=True)
+        update_app_settings(app, idle=idle)
+
     def state(self) -> str:
         """As the doorman sees its live start."""
         return self.tiny.doorman.states()[self.name].state
 
-    def wait_until_up(self, word: str) -> None:
-        wait_until(lambda: self.tiny.get(self.host).text == word)
+    def wait_until_up(self, word: str, path: str = "/") -> None:
+        wait_until(lambda: self.tiny.get(self.host, path).text == word)
 
     def log(self) -> str:
         path = self.tiny.layout.app(self.name).output
