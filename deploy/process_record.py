@@ -2,6 +2,7 @@
 
     812 4711                                        pid and start time; `0 0` before it is spawned for the first time
     apps/blog/releases/12/starts/2/worker.1.ini     the program's INI file
+    start                                           it is about to be spawned
     stop 32.0                                       it was asked to stop, and has so many seconds for it
     told                                            and was sent the signal
 
@@ -34,6 +35,8 @@ class ProcessRecord:
     start_time: int
     program: str = ""
     """Path of its INI file; empty for supervisord itself."""
+    is_wanted: bool = False
+    """It was about to be spawned for the first time, or after a stop."""
     stop_s: float | None = None
     """Once it was asked to stop: how long it may take."""
     was_told: bool = False
@@ -73,12 +76,12 @@ def _read_stat(pid: int) -> list[bytes] | None:
         return None
 
 
-def record_process(name: str, pid: int, program: str = "") -> None:
-    """Write run/pids/NAME in the current directory, whole at any moment. A pid of 0: known, and never spawned."""
+def record_process(name: str, pid: int, program: str = "", *marks: str) -> None:
+    """Write run/pids/NAME in the current directory, whole at any moment. A pid of 0: known, and not spawned."""
     aside = f"{_FOLDER}/{name}{_ASIDE}"
     with contextlib.suppress(OSError):
         with open(aside, "w") as file:  # noqa: PTH123
-            file.write(f"{pid} {(pid and read_start_time(pid)) or 0}\n{program}\n")
+            file.writelines(f"{line}\n" for line in (f"{pid} {(pid and read_start_time(pid)) or 0}", program, *marks))
         os.rename(aside, f"{_FOLDER}/{name}")  # noqa: PTH104
 
 
@@ -114,7 +117,9 @@ def read_process(folder: Path, name: str) -> ProcessRecord | None:
     marks = [line.split() for line in lines[2:]]
     stops = [float(words[1]) for words in marks if len(words) == 2 and words[0] == "stop"]
     program = lines[1] if len(lines) > 1 else ""
-    return ProcessRecord(name, pid, start_time, program, stops[-1] if stops else None, ["told"] in marks)
+    return ProcessRecord(
+        name, pid, start_time, program, ["start"] in marks, stops[-1] if stops else None, ["told"] in marks
+    )
 
 
 def end_left_overs(folder: Path, *, patience_s: float) -> list[str]:

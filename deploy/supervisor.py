@@ -41,6 +41,8 @@ class ProgramState:
     """How often it was spawned since it was added."""
     started_at: float
     """Seconds since 1970; 0 when it never was."""
+    next_try: float = 0.0
+    """When it is started again, in BACKOFF: seconds since 1970."""
 
     @property
     def is_running(self) -> bool:
@@ -161,4 +163,5 @@ def _parse_state(value: dict[str, Any]) -> ProgramState:
         exit_status=value.get("exit_status"),
         spawns=value["spawns"],
         started_at=value["started_at"],
+        next_try=value.get("next_try", 0.0),
     )

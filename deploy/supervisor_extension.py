@@ -187,6 +187,7 @@ def _describe(program: Program) -> dict[str, Any]:
         "pid": program.pid,
         "spawns": program.spawns,
         "started_at": float(program.laststart),
+        "next_try": program.next_try,
     }
     return value if program.status is None else {**value, "exit_status": program.status}
 

@@ -67,6 +67,11 @@ class Program(Subprocess):  # type: ignore[misc] # supervisor has no types
             return "BACKOFF"
         return str(getProcessStateDescription(self.get_state()))
 
+    @property
+    def next_try(self) -> float:
+        """When it is started again (seconds since 1970); 0 unless it waits for that."""
+        return self._respawn_at if self.state_name == "BACKOFF" else 0.0
+
     def get_state(self) -> int:
         """It has not stopped before all of its group have."""
         state: int = ProcessStates.STOPPING if self._orphans else self.state
@@ -99,6 +104,8 @@ class Program(Subprocess):  # type: ignore[misc] # supervisor has no types
             self._await_orphans(record.pid, self.config.stopwaitsecs if record.is_stopping else _ORPHANS_S)
         if record.is_stopping:
             self.laststart = self.laststart or time.time()
+        elif record.is_wanted:
+            self.change_state(ProcessStates.EXITED)
         elif record.pid:
             self.change_state(ProcessStates.EXITED)
             tell_event(self.config.name, "exited", asked=False, spawns=self.spawns)
@@ -125,6 +132,7 @@ class Program(Subprocess):  # type: ignore[misc] # supervisor has no types
             self.change_state(ProcessStates.EXITED)  # the next turn after their end starts it
             record_process(self.config.name, self._orphans, self.config.path)
             return
+        record_process(self.config.name, 0, self.config.path, "start")  # or who asked for it would be told a lie
         self.spawn()
         self.transition()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.supervisor_program import choose_delay_s
+from deploy.supervisor_program import CHILD_DESCRIPTORS, choose_delay_s
 from toppcloud.errors import ToppcloudError
 
 
@@ -93,6 +93,41 @@ def test_program_that_ignores_sigterm_is_killed_after_its_limit(tiny_node, add, 
     until(lambda: Path(f"/proc/{pid}/comm").read_text() == "sh\n")
     tiny_node.supervisor.remove(name)
     assert tiny_node.supervisor.state(name) is None
+
+
+@pytest.mark.node
+@pytest.mark.parametrize("more", ["", "stopasgroup=true\n"])
+def test_frozen_group_stops_as_it_would_have_awake(tiny_node, add, until, tmp_path, more):
+    story = tmp_path / "story"
+    script = tiny_node.root / "cache" / "frozen.sh"
+    script.write_text(
+        f"trap 'echo told >> {story}; exit' TERM; echo began >> {story}; sleep 100 & while :; do wait; done\n"
+    )
+    name = add("test.frozen", f"/bin/sh {script}", f"stopwaitsecs=20\n{more}")
+    tiny_node.supervisor.start(name)
+    until(story.exists)
+    pid = tiny_node.supervisor.state(name).pid
+    os.killpg(pid, signal.SIGSTOP)
+    until(lambda: Path(f"/proc/{pid}/stat").read_text().split()[2] == "T")
+    tiny_node.supervisor.stop(name)
+    assert story.read_text().splitlines() == ["began", "told"]
+
+
+@pytest.mark.node
+def test_programs_may_open_many_files_but_not_any_number(tiny_node, add, until):
+    name = add("test.limits", "/bin/sleep 100")
+    tiny_node.supervisor.start(name)
+    pid = tiny_node.supervisor.state(name).pid
+    until(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n")
+    soft, hard = read_limits(pid)
+    assert soft == min(hard, CHILD_DESCRIPTORS)
+    soft, hard = read_limits(tiny_node.supervisor.read_pid())
+    assert soft == hard
+
+
+def read_limits(pid: int) -> tuple[int, int]:
+    lines = Path(f"/proc/{pid}/limits").read_text().splitlines()
+    return next((int(line.split()[3]), int(line.split()[4])) for line in lines if line.startswith("Max open files"))
 
 
 @pytest.mark.node

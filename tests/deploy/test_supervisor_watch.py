@@ -20,16 +20,18 @@ pytestmark = pytest.mark.node
 
 
 @pytest.fixture
-def add(tiny_node):
-    """Write a program's INI file, add and start it; its name."""
+def add(tiny_node, until):
+    """Write a program's INI file, add and start it, let it become itself; its name."""
 
-    def write(name: str, command: str, more: str = "") -> str:
+    def write(name: str, command: str, more: str = "", *, waits: bool = True) -> str:
         path = tiny_node.root / "cache" / f"{name}.ini"
         path.write_text(
             f"[program:{name}]\ncommand={command}\nautostart=false\nautorestart=true\nstartsecs=0\nkillasgroup=true\n{more}"
         )
         tiny_node.supervisor.add(path)
         tiny_node.supervisor.start(name)
+        if waits:
+            until(lambda: read_process(tiny_node.layout.pids, name).pid)
         return name
 
     yield write
@@ -135,6 +137,16 @@ def test_stop_that_was_under_way_is_finished_and_not_taken_for_a_crash(
     kill_supervisord()
     until(lambda: tiny_node.supervisor.state(name).state == "STOPPED")
     assert (tmp_path / "story").read_text().splitlines() == ["began", "told"]
+
+
+def test_program_that_was_just_started_runs_once_whenever_the_kill_comes(tiny_node, add, kill_supervisord, until):
+    name = "test.instant"
+    for _ in range(5):
+        add(name, "/bin/sleep 100", waits=False)
+        kill_supervisord()
+        until(lambda: tiny_node.supervisor.state(name).is_running)
+        until(lambda: find_processes(name) == [tiny_node.pid(name)])
+        tiny_node.supervisor.remove(name)
 
 
 def test_stopped_and_failing_programs_are_what_they_were(tiny_node, add, kill_supervisord, until):
