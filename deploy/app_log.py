@@ -97,6 +97,8 @@ class Position:
     def read_on(self, path: Path) -> bytes:
         """What was written since; at the end of a file that was rotated away, the new one is opened."""
         if self.fd is not None:
+            if os.fstat(self.fd).st_size < self.offset:
+                self.offset = 0  # somebody has emptied it
             data = os.pread(self.fd, _CHUNK, self.offset)
             self.offset += len(data)
             if data or _is_same(self.fd, path):

@@ -7,7 +7,12 @@ Both routers write it: `ts` is seconds since 1970 when the answer was given, `du
 from __future__ import annotations
 
 import json
+import os
+import stat
 from dataclasses import dataclass
+from pathlib import Path
+
+_LARGEST_BYTES = 10 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -36,3 +41,21 @@ def parse_router_error(line: bytes | str) -> RouterError | None:
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
     return error if error.status >= 500 and "/" not in error.host else None
+
+
+def trim_router_errors(path: Path) -> None:
+    """Empty the log when it is large: nobody reads what is old. The routers append, and go on at the new end.
+
+    The folder is the router's account's, which could put a link there to a file that is not its own.
+    """
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        info, folder = os.fstat(fd), path.parent.stat()
+        is_its_own = stat.S_ISREG(info.st_mode) and info.st_nlink == 1 and info.st_uid == folder.st_uid
+        if is_its_own and info.st_size > _LARGEST_BYTES:
+            os.ftruncate(fd, 0)
+    finally:
+        os.close(fd)

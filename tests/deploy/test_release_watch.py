@@ -13,7 +13,7 @@ import pytest
 from deploy.app_settings import update_app_settings
 from deploy.release import Release, write_release
 from deploy.release_watch import ReleaseWatch, Watch, find_app_of
-from deploy.router_errors import RouterError, parse_router_error
+from deploy.router_errors import RouterError, parse_router_error, trim_router_errors
 from deploy.start_key import StartKey
 from toppcloud.account import this_account
 from toppcloud.files import swap_symlink
@@ -199,3 +199,35 @@ def test_log_that_is_rotated_is_read_on(scene):
     watch.turn(time.time())
     watch.turn(time.time())
     assert scene.taken_back == [("blog", 2, 3, 0)]
+
+
+def test_log_that_is_emptied_is_read_on(scene):
+    watch = scene.watch()
+    watch.attend(BLOG)
+    scene.log_error()
+    scene.log_error(a_longer_line=1.0)
+    watch.turn(time.time())
+    os.truncate(scene.node.layout.router_errors, 0)
+    scene.log_error()
+    watch.turn(time.time())
+    assert scene.taken_back == [("blog", 2, 3, 0)]
+
+
+def test_large_log_is_emptied_and_nothing_else_in_its_place(scene):
+    log = scene.node.layout.router_errors
+    log.write_bytes(b"x" * 100)
+    trim_router_errors(log)
+    assert log.stat().st_size == 100
+    os.truncate(log, 11 * 1024**2)
+    other = log.with_name("other")
+    other.hardlink_to(log)
+    trim_router_errors(log)
+    assert log.stat().st_size == 11 * 1024**2
+    log.unlink()
+    log.symlink_to(other)
+    trim_router_errors(log)
+    assert other.stat().st_size == 11 * 1024**2
+    other.rename(log)
+    trim_router_errors(log)
+    assert log.stat().st_size == 0
+    trim_router_errors(log.with_name("none"))
