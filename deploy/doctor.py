@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from deploy.app_health import check_apps, check_locks, check_routes
+from deploy.descriptors import check_descriptors
 from deploy.doorman_client import DoormanClient
 from deploy.finding import FAIL, OK, WARN, Finding
 from deploy.holder_client import HolderClient
 from deploy.host import http_answers, ssh_answers
+from deploy.node_memory import read_node_memory
 from deploy.node_programs import list_node_programs
 from deploy.node_status import NodeStatus, read_status, render_uptime
 from deploy.ports import find_port_holders, render_holder
@@ -35,7 +37,9 @@ def examine_node(node: Node) -> Iterator[Finding]:
     yield from check_programs(node.layout, status)
     yield from check_ports(node, status)
     yield from check_sockets(node.layout, status)
+    yield from check_descriptors(pids_of(status))
     yield from check_disk(node.layout.root)
+    yield from check_memory()
     yield from check_folders(node)
     yield from check_secrets(node.layout)
     yield from check_routes(node, status)
@@ -76,6 +80,12 @@ def check_ports(node: Node, status: NodeStatus) -> Iterator[Finding]:
             yield Finding(FAIL, what, f"End it, or: toppcloud node start --{name.lower()} HOST:PORT")
 
 
+def pids_of(status: NodeStatus) -> dict[str, int]:
+    """The node's own processes that run, supervisord among them."""
+    own = {name: state.pid for name, state in status.programs.items() if state.pid}
+    return own | ({"supervisord": status.pid} if status.pid else {})
+
+
 def check_sockets(layout: Layout, status: NodeStatus) -> Iterator[Finding]:
     """The node's own sockets are answered, so deploys, restarts and sessions can go on."""
     if not status.is_running:
@@ -105,6 +115,16 @@ def check_disk(root: Path) -> Iterator[Finding]:
     info = os.statvfs(root)
     if info.f_files and 1 - info.f_favail / info.f_files > _INODES_WARN:
         yield Finding(WARN, "the disk has hardly any inodes left", "Remove small files, or move to another disk.")
+
+
+def check_memory() -> Iterator[Finding]:
+    """Room for apps that wake. What is left once the node's own part is taken off decides; see memory_budget.py."""
+    memory = read_node_memory()
+    if memory:
+        is_short = memory.available_bytes == 0
+        what = f"memory: {render_size(memory.free_bytes)} of {render_size(memory.total_bytes)} free"
+        cure = "toppcloud ps -a APP shows what each takes; ps:sleep, or a shorter idle in node.toml" if is_short else ""
+        yield Finding(WARN if is_short else OK, what, cure)
 
 
 def check_folders(node: Node) -> Iterator[Finding]:
