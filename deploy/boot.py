@@ -12,9 +12,11 @@ from deploy.doorman_client import DoormanClient
 from deploy.prune import prune_releases
 from deploy.release import mark_live, read_live_release, read_release
 from deploy.settle import settle
-from deploy.supervisor import Supervisor
-from deploy.web import start_relay
-from toppcloud.app_layout import AppLayout
+from deploy.sleep import is_asleep, mark_asleep
+from deploy.start import find_live_start
+from deploy.start_key import WEB
+from deploy.web import open_start
+from toppcloud.app_layout import AppLayout, StartLayout
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
 from toppcloud.files import remove_tree, swap_symlink, sweep_temporary
@@ -61,32 +63,50 @@ def sweep_app(app: AppLayout) -> None:
         elif not layout.went_live.exists():
             for path in (layout.source, layout.tmp, layout.env):
                 remove_tree(path)
-        remove_tree(layout.starts)
+        serving = find_live_start(layout) if number == live else None
+        for path in layout.starts.iterdir() if layout.starts.is_dir() else ():
+            if serving is None or path != serving.folder:
+                remove_tree(path)
     for path in app.slugs.iterdir() if app.slugs.is_dir() else ():
         if not app.slug(path.name).record.exists() and time.time() - path.stat().st_mtime > _ABANDONED_S:
             remove_tree(path)
 
 
 def boot_app(node: Node, app: AppLayout, console: Console) -> None:
-    """A new start of the live release. Its socket is open at once; requests wait in it until the app is up."""
+    """Back to how it was: what slept sleeps on; anything else has a new start, whose socket is open at once. Requests
+    wait in it until its turn to be started comes."""
     release = read_live_release(app)
     if release is None:
         return
+    layout = app.release(release.version)
+    before = find_live_start(layout)
+    if before and may_stay(app, before):
+        if len(release.processes) > 1:
+            settle(node, app, console)
+        return
+    slept = before is not None and before.asleep.exists()
     slug = read_slug(app.slug(release.slug))
     if slug is None:
         raise ToppcloudError(f"the slug {release.slug} of {app.name} is gone.", "", "Push again.")
-    settings = read_app_settings(app)
-    start = render(node, app, release, slug, settings)
+    start = render(node, app, release, slug, read_app_settings(app))
+    open_start(node, app, release, slug, start)
+    if slept:
+        mark_asleep(start.layout)
+    swap_symlink(layout.web_sock, f"starts/{start.layout.number}/web.sock")
     doorman = DoormanClient(node.layout)
-    doorman.open_socket(app.name, release.version, start.layout.number)
-    if settings.stopped or not start.web:
-        doorman.answer_unavailable(app.name, release.version, start.layout.number)
-    swap_symlink(start.release.web_sock, f"starts/{start.layout.number}/web.sock")
-    supervisor = Supervisor(node.layout)
-    for process in start.web if not settings.stopped else ():
-        supervisor.add(start.layout.program(process.process))
-        supervisor.start(process.program)
-        if start.release.relayed.exists():
-            start_relay(node, app, start, process)
+    doorman.attend(app.name, release.version, start.layout.number, wake=not slept)
+    if before:
+        doorman.close(app.name, release.version, before.number)
+        remove_tree(before.folder)
     settle(node, app, console)
     prune_releases(node, app, console)
+
+
+def may_stay(app: AppLayout, start: StartLayout) -> bool:
+    """Whether the start can serve on as it is: it sleeps, or the doorman answers for it. He has opened both by now."""
+    if not start.folder.is_dir():
+        return False
+    is_stopped = read_app_settings(app).stopped
+    if start.unavailable.exists():
+        return is_stopped or not list(start.folder.glob(f"{WEB}.*.ini"))
+    return is_asleep(start) and not is_stopped

@@ -17,6 +17,8 @@ from deploy.configuration import apply_changes, read_live_config, read_staged, u
 from deploy.freeze import Origin, freeze
 from deploy.kept_files import keep_paths, unkeep_paths
 from deploy.leaving_files import refuse_leaving_data
+from deploy.live_start import find_live_key
+from deploy.memory_budget import remember_start, require_memory
 from deploy.output_log import read_last_lines
 from deploy.prune import prune_releases
 from deploy.release import (
@@ -98,6 +100,9 @@ def cut_over(node: Node, app: AppLayout, change: Change, hooks: Hooks, console: 
         if live and staged:
             console.step(f"config that waited goes in: {', '.join(sorted(staged))}")
         _refuse_leaving(node, app, live, change, console)
+        if change.checks:
+            override = "git push -o no-check" if change.origin.kind == "push" else "--no-check"
+            require_memory(node, app, find_live_key(node.layout, app.name), slug.processes, override=override)
         layout = take_number(app)
         newly_kept: list[str] = []
         has_prepared = False
@@ -117,7 +122,7 @@ def cut_over(node: Node, app: AppLayout, change: Change, hooks: Hooks, console: 
             unkeep_paths(node, app, newly_kept)
             raise
         activate(app, layout, start)
-        _after_activation(node, app, layout, staged, hooks, console)
+        _after_activation(node, app, layout, staged, hooks, console, is_up=answer is not None)
         return Outcome(release, answer, is_new=True)
 
 
@@ -132,6 +137,9 @@ def restart(
                 f"{app.name} has nothing to restart.", "It has no release yet.", "git push toppcloud main"
             )
         slug = _require_slug(app, release.slug)
+        if checks:
+            live = find_live_key(node.layout, app.name)
+            require_memory(node, app, live, release.processes, override="--no-check")
         ensure_runtime(slug)
         start = render(node, app, release, slug, read_app_settings(app))
         try:
@@ -140,7 +148,8 @@ def restart(
             discard_start(node, start)
             raise
         swap_symlink(start.release.web_sock, f"starts/{start.layout.number}/web.sock")
-        settle(node, app, console)
+        settle(node, app, console, is_up=answer is not None)
+        remember_start(node, app)
         return answer
 
 
@@ -191,12 +200,15 @@ def _after_activation(
     staged: Mapping[str, str | None],
     hooks: Hooks,
     console: Console,
+    *,
+    is_up: bool,
 ) -> None:
     """Nothing in here may refuse: the new release serves. `staged` is what it took of the staged config."""
     steps: list[tuple[str, Callable[[], None]]] = [
         ("the branch was not moved", hooks.after_activate),
         ("staged config is still there", lambda: unstage(app, staged) if staged else None),
-        ("workers and the old release were not settled", lambda: settle(node, app, console)),
+        ("workers and the old release were not settled", lambda: settle(node, app, console, is_up=is_up)),
+        ("its memory was not measured", lambda: remember_start(node, app)),
         ("what was said is not kept", lambda: _write_output(layout, console.transcript)),
         ("old releases were not pruned", lambda: prune_releases(node, app, console)),
     ]

@@ -1,14 +1,17 @@
-"""The doorman: opens every start's listening socket, drains old starts, answers for apps that are stopped.
+"""The doorman: opens every start's listening socket, wakes apps and lets them sleep, drains old starts, answers for
+those that cannot.
 
 `python -I -m deploy.doorman --root ROOT`. Control over run/doorman.sock, one JSON line each way, see doorman_client.py.
-One thread serves that and the 503 answers; each retirement, which mostly waits, has a thread of its own. It may be
-killed at any time: sockets are with the holder, all else is on disk, and it goes on from there.
+One thread does all that is quick; what waits is a job in another (jobs.py), and each retirement has a thread of its
+own. It may be killed at any time: sockets are with the holder, all else is on disk or with supervisord, and it goes
+on from there.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import json
 import logging
 import resource
@@ -21,12 +24,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from deploy.answers import Answers, mark_unavailable, read_page, read_unavailable
 from deploy.holder_client import HolderClient
+from deploy.live_start import find_live_key
 from deploy.open_sockets import OpenSockets
+from deploy.program_events import EventInbox
+from deploy.release_watch import ReleaseWatch
 from deploy.retirement import Request, find_requests, read_request, retire, write_request
-from deploy.start_key import StartKey, key_of_folder, parse_program_name
+from deploy.start_key import WEB, StartKey, key_of_folder, parse_program_name
 from deploy.supervisor import Supervisor
-from deploy.unavailable import UnavailableAnswers
+from deploy.supervisor_watch import SupervisorWatch
+from deploy.watch import Watch
 from toppcloud.errors import ToppcloudError
 from toppcloud.node import Node, open_node
 from toppcloud.unix import listen_unix
@@ -37,6 +45,8 @@ _HOLDER_PAUSE_S = 0.005
 _ROUTER_PAUSE_S = 1.0
 _log = logging.getLogger(__name__)
 
+Reply = Callable[[dict[str, Any]], None]
+
 
 class Doorman:
     """All that one node's doorman knows while it lives."""
@@ -46,33 +56,55 @@ class Doorman:
         self._layout = node.layout
         self._selector = selectors.DefaultSelector()
         self._sockets = OpenSockets(node)
-        self._unavailable = UnavailableAnswers(self._selector)
-        self._answered_for: dict[StartKey, socket.socket] = {}
+        self._answers = Answers(self._selector)
+        self._watch = Watch(node, self._sockets, self._answers, self._selector)
+        self._releases = ReleaseWatch(node)
         self._retiring: set[StartKey] = set()
         self._holder: socket.socket | None = None
 
     def run(self) -> None:
         """Recover, then serve for ever."""
         self._find_holder(recover=True)
-        self._finish_interrupted()
+        events = EventInbox(self._layout.doorman_events)
+        self._selector.register(events, selectors.EVENT_READ, lambda: self._hear(events))
+        self._recover()
         control = listen_unix(self._layout.doorman_socket)
         self._selector.register(control, selectors.EVENT_READ, lambda: self._serve_control(control))
+        SupervisorWatch(self._layout).begin()
         threading.Thread(target=self._open_router, daemon=True).start()
         while True:
-            timeout_s = _HOLDER_PAUSE_S if self._holder is None else self._unavailable.timeout_s
-            for key, _ in self._selector.select(timeout_s):
+            for key, _ in self._selector.select(self._timeout_s):
                 key.data()
-            self._unavailable.sweep()
+            self._answers.sweep()
+            self._watch.turn()
+            self._releases.turn(time.time())
             if self._holder is None:
                 self._find_holder(recover=False)
+
+    @property
+    def _timeout_s(self) -> float | None:
+        if self._holder is None:
+            return _HOLDER_PAUSE_S
+        wanted = (self._answers.timeout_s, self._watch.timeout_s, self._releases.timeout_s)
+        return min((timeout_s for timeout_s in wanted if timeout_s is not None), default=None)
+
+    # what it is asked for
 
     def open(self, key: StartKey) -> None:
         if not key.layout(self._layout).folder.is_dir():
             raise ToppcloudError(f"There is no start {key.name}.", "Its folder is gone.")
         self._sockets.open(key)
 
+    def attend(self, key: StartKey, *, is_up: bool, wake: bool, thaws: bool = False) -> None:
+        """What it answered for this start until now, the watch goes on with."""
+        if not self._watch.knows(key):
+            self._answers.end(key)
+        self._watch.attend(key, is_up=is_up, wake=wake, thaws=thaws)
+        self._releases.attend(key)
+
     def close(self, key: StartKey) -> None:
-        self._stop_answering(key)
+        self._watch.forget(key)
+        self._answers.end(key)
         self._sockets.close(key)
 
     def retire(self, key: StartKey, request: Request) -> None:
@@ -81,26 +113,22 @@ class Doorman:
             return
         self._retiring.add(key)
         write_request(key.layout(self._layout), request)
-        self._stop_answering(key)
-        threading.Thread(target=self._retire, args=(key, request), daemon=True).start()
 
-    def answer_unavailable(self, key: StartKey) -> None:
-        """Answer 503 for a start until `resume`, whatever dies in between."""
+        def begin() -> None:
+            self._watch.forget(key)
+            self._answers.end(key)
+            threading.Thread(target=self._retire, args=(key, request), daemon=True).start()
+
+        self._watch.when_free(key, begin)
+
+    def answer(self, key: StartKey, status: int) -> None:
+        """Answer visitors of a start by ourselves for as long as it exists, whatever dies in between."""
         listener = self._sockets.open(key)
-        _marker(key.layout(self._layout).folder).touch()
-        if key not in self._answered_for:
-            self._answered_for[key] = listener
-            self._selector.register(listener, selectors.EVENT_READ, lambda: self._unavailable.accept(listener))
-
-    def resume(self, key: StartKey) -> None:
-        """Answer for it no more: what comes from now on waits for the app."""
-        self._stop_answering(key)
-        _marker(key.layout(self._layout).folder).unlink(missing_ok=True)
-
-    def _stop_answering(self, key: StartKey) -> None:
-        listener = self._answered_for.pop(key, None)
-        if listener:
-            self._selector.unregister(listener)
+        mark_unavailable(key.layout(self._layout), status)
+        if self._watch.knows(key):
+            self._watch.stop(key)
+        else:
+            self._answers.begin(key, listener, read_page(key.layout(self._layout), status))
 
     def _retire(self, key: StartKey, request: Request) -> None:
         try:
@@ -109,6 +137,14 @@ class Doorman:
             _log.exception("a retirement failed; it is tried again when the doorman starts", extra={"start": key.name})
         finally:
             self._retiring.discard(key)
+
+    def _hear(self, events: EventInbox) -> None:
+        for event in events.read():
+            crashed = self._watch.hear(event)
+            if crashed:
+                self._releases.note_crash(crashed, event["status"])
+
+    # holder, router, and what was there before
 
     def _open_router(self) -> None:
         is_told = False
@@ -145,25 +181,28 @@ class Doorman:
         self._holder.close()
         self._holder = None
 
-    def _finish_interrupted(self) -> None:
-        """Go on with what the disk says was under way."""
-        for path in self._layout.apps.glob("*/releases/*/starts/*/unavailable"):
-            self._try(self.answer_unavailable, key_of_folder(path.parent))
+    def _recover(self) -> None:
+        """Go on with what the disk and the holder say of a doorman before us."""
+        held = set(self._sockets.names())
+        for app in self._layout.app_names():
+            key = find_live_key(self._layout, app)
+            start = key.layout(self._layout) if key else None
+            if key and start and (key.name in held or start.asleep.exists() or read_unavailable(start) is not None):
+                self._try(functools.partial(self.attend, is_up=False, wake=False, thaws=True), key)
         for start in find_requests(self._layout):
             request = read_request(start)
             if request:
                 self.retire(key_of_folder(start.folder), request)
-        threading.Thread(target=self._mend_lost, daemon=True).start()
+        threading.Thread(target=self._mend_lost, args=(held,), daemon=True).start()
 
-    def _mend_lost(self) -> None:
+    def _mend_lost(self, held: set[str]) -> None:
         """Doorman and holder died together: new sockets for what runs, and new runs, since the old listen elsewhere."""
         supervisor = Supervisor(self._layout)
         try:
             running = [(name, parse_program_name(name)) for name, s in supervisor.states().items() if s.is_running]
         except ToppcloudError:
             return  # supervisord has just begun: it runs no app yet
-        lost = {name: parsed[0] for name, parsed in running if parsed and parsed[1].startswith("web.")}
-        held = set(self._sockets.names())
+        lost = {name: parsed[0] for name, parsed in running if parsed and parsed[1].startswith(f"{WEB}.")}
         for name, key in lost.items():
             if key.name in held or key in self._retiring or not key.layout(self._layout).socket.exists():
                 continue
@@ -171,6 +210,8 @@ class Doorman:
             self._try(self._sockets.open, key)
             supervisor.stop(name)
             supervisor.start(name)
+            if key == find_live_key(self._layout, key.app):
+                self._watch.call(functools.partial(self.attend, key, is_up=False, wake=False))
 
     def _try(self, step: Callable[[StartKey], object], key: StartKey) -> None:
         try:
@@ -178,44 +219,62 @@ class Doorman:
         except (OSError, ToppcloudError):
             _log.exception("could not recover", extra={"start": key.name})
 
+    # control
+
     def _serve_control(self, control: socket.socket) -> None:
         connection, _ = control.accept()
-        with connection, contextlib.suppress(OSError):
+
+        def reply(value: dict[str, Any]) -> None:
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(json.dumps(value).encode() + b"\n")
+
+        def carry_out() -> None:
             connection.settimeout(_REQUEST_TIMEOUT_S)
-            connection.sendall(json.dumps(self._answer(_receive_line(connection))).encode() + b"\n")
+            value = json.loads(_receive_line(connection))
+            self._carry_out(value.pop("op"), value, reply)
 
-    def _answer(self, line: bytes) -> dict[str, Any]:
-        try:
-            value = json.loads(line)
-            self._carry_out(value.pop("op"), value)
-        except ToppcloudError as error:
-            return {"error": error.what, "why": error.why}
-        except Exception as error:
-            _log.exception("a request failed")
-            return {"error": "The doorman failed.", "why": f"{type(error).__name__}: {error}"}
-        return {}
+        _replying_with_errors(carry_out, reply)
 
-    def _carry_out(self, operation: str, value: dict[str, Any]) -> None:
+    def _carry_out(self, operation: str, value: dict[str, Any], reply: Reply) -> None:
         if operation == "ping":
-            return
-        key = StartKey(value["app"], value["release"], value["start"])
+            reply({})
+        elif operation == "states":
+            reply({"apps": self._watch.describe()})
+        elif operation == "sleep":
+            self._watch.sleep(value["app"], lambda why: reply({"why": why}))
+        else:
+            key = StartKey(value["app"], value["release"], value["start"])
+
+            def act() -> None:
+                self._act_on(operation, key, value)
+                reply({})
+
+            self._watch.when_free(key, lambda: _replying_with_errors(act, reply))
+
+    def _act_on(self, operation: str, key: StartKey, value: dict[str, Any]) -> None:
         if operation == "open":
             self.open(key)
+        elif operation == "attend":
+            self.attend(key, is_up=value["is_up"], wake=value["wake"])
         elif operation == "close":
             self.close(key)
-        elif operation == "unavailable":
-            self.answer_unavailable(key)
-        elif operation == "resume":
-            self.resume(key)
+        elif operation == "answer":
+            self.answer(key, value["status"])
         elif operation == "retire":
-            self.retire(key, Request(tuple(value["programs"]), time.time()))
+            self.retire(key, Request(time.time()))
         else:
             raise ToppcloudError(f"The doorman does not know '{operation}'.")
 
 
-def _marker(start_folder: Path) -> Path:
-    """Its being there says that the doorman answers for this start."""
-    return start_folder / "unavailable"
+def _replying_with_errors(act: Callable[[], None], reply: Reply) -> None:
+    """Whatever goes wrong, who asked gets an answer."""
+    try:
+        act()
+    except ToppcloudError as error:
+        reply({"error": error.what, "why": error.why})
+    except Exception as error:
+        _log.exception("a request failed")
+        reply({"error": "The doorman failed.", "why": f"{type(error).__name__}: {error}"})
 
 
 def _receive_line(connection: socket.socket) -> bytes:

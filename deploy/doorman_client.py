@@ -14,6 +14,23 @@ from toppcloud.layout import Layout
 from toppcloud.unix import connect_unix
 
 _TIMEOUT_S = 15.0
+_SLEEP_TIMEOUT_S = 40.0
+
+
+@dataclass(frozen=True)
+class AppDoor:
+    """How an app's live start is, as the doorman sees it. Times are seconds since 1970."""
+
+    state: str
+    """awake, asleep, waking (started, not seen to accept yet), stopped (by a person), unwell (`why` says it)."""
+    why: str
+    since: float
+    next_try: float
+    """When a crashed app is started again; 0 when it need not be."""
+    connections: int
+    """Open ones that a program serves."""
+    idle_since: float
+    """The last visit."""
 
 
 @dataclass(frozen=True)
@@ -26,22 +43,37 @@ class DoormanClient:
         """Bind the start's web.sock, which the router may connect to at once. Again: nothing happens."""
         self._ask("open", app, release, start)
 
-    def retire(self, app: str, release: int, start: int, *, programs: list[str]) -> None:
-        """Drain, stop and forget `programs`, hand on what still queues, remove the start's folder. Returns at once; a
-        killed doorman goes on with it. Asked again: nothing happens."""
-        self._ask("retire", app, release, start, programs=programs)
+    def attend(self, app: str, release: int, start: int, *, is_up: bool = False, wake: bool = False) -> None:
+        """This start is its app's live one from now on: watch it.
 
-    def answer_unavailable(self, app: str, release: int, start: int) -> None:
-        """Answer 503 on the start's socket, which no program should serve, until `resume`."""
-        self._ask("unavailable", app, release, start)
+        `is_up`: it was seen to answer. `wake`: start it, when its turn comes. Else what runs of it goes on, and what
+        does not wakes for the first visitor."""
+        self._ask("attend", app, release, start, is_up=is_up, wake=wake)
 
-    def resume(self, app: str, release: int, start: int) -> None:
-        """Let requests wait for the start's programs again."""
-        self._ask("resume", app, release, start)
+    def retire(self, app: str, release: int, start: int) -> None:
+        """Drain, stop and forget its web programs, hand on what still queues, remove the start's folder. Returns at
+        once; a killed doorman goes on with it. Asked again: nothing happens."""
+        self._ask("retire", app, release, start)
+
+    def answer(self, app: str, release: int, start: int, *, status: int) -> None:
+        """Answer visitors with that status (503 or 404) by itself, for as long as the start exists. No program should
+        serve it."""
+        self._ask("answer", app, release, start, status=status)
 
     def close(self, app: str, release: int, start: int) -> None:
         """Close the socket of a start that never went live: nothing is drained."""
         self._ask("close", app, release, start)
+
+    def sleep(self, app: str) -> None:
+        """Have the app's web programs end until somebody visits it. Raises ToppcloudError, whose `why` says what keeps
+        it awake."""
+        why = self._exchange({"op": "sleep", "app": app}, timeout_s=_SLEEP_TIMEOUT_S)["why"]
+        if why:
+            raise ToppcloudError(f"{app} cannot sleep now.", f"{why[0].upper()}{why[1:]}.", reason="cannot sleep now")
+
+    def states(self) -> dict[str, AppDoor]:
+        """All apps that have a live release."""
+        return {app: AppDoor(**value) for app, value in self._exchange({"op": "states"})["apps"].items()}
 
     def ping(self) -> None:
         """Return when the doorman answers."""
@@ -50,12 +82,12 @@ class DoormanClient:
     def _ask(self, operation: str, app: str, release: int, start: int, **more: Any) -> None:
         self._exchange({"op": operation, "app": app, "release": release, "start": start, **more})
 
-    def _exchange(self, request: dict[str, Any]) -> None:
+    def _exchange(self, request: dict[str, Any], *, timeout_s: float = _TIMEOUT_S) -> dict[str, Any]:
         try:
-            with connect_unix(self.layout.doorman_socket, timeout_s=_TIMEOUT_S) as connection:
+            with connect_unix(self.layout.doorman_socket, timeout_s=timeout_s) as connection:
                 connection.sendall(json.dumps(request).encode() + b"\n")
                 with connection.makefile("rb") as answers:
-                    answer = json.loads(answers.readline())
+                    answer: dict[str, Any] = json.loads(answers.readline())
         except (OSError, ValueError) as error:
             raise ToppcloudError(
                 "The node's doorman does not answer.",
@@ -65,3 +97,4 @@ class DoormanClient:
             ) from error
         if "error" in answer:
             raise ToppcloudError(answer["error"], answer["why"], reason="doorman refused")
+        return answer

@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.connections import label
 from deploy.holder_client import HolderClient
 from deploy.start_key import StartKey, parse_start_key
 from toppcloud.errors import ToppcloudError
@@ -62,7 +63,11 @@ class OpenSockets:
             if found and found.note == read_note(path):
                 return found.listener
             listener = listen_unix(
-                path, mode=0o660, backlog=BACKLOG, prepare=lambda new, aside: self._prepare(key, new, aside)
+                path,
+                mode=0o660,
+                backlog=BACKLOG,
+                label=label(self._node.layout, key),
+                prepare=lambda new, aside: self._prepare(key, new, aside),
             )
             self._keep(key.name, OpenSocket(listener, read_note(path) or ""))
             return listener

@@ -13,7 +13,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
+from pathlib import Path
+from typing import Any
 
 _SOCKET = "run/doorman-events.sock"
 _sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
@@ -26,3 +29,27 @@ def tell_event(
     value = {"program": program, "event": event, "status": status, "asked": asked, "until": until, "spawns": spawns}
     with contextlib.suppress(OSError):
         _sender.sendto(json.dumps(value).encode(), _SOCKET)
+
+
+class EventInbox:
+    """Where the doorman hears of them. For a selector: readable when there is something to `read`."""
+
+    def __init__(self, path: Path) -> None:
+        os.chdir(path.parent)  # the path may be longer than a socket's name can be
+        aside = Path(f"{path.name}.new")
+        aside.unlink(missing_ok=True)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self._socket.bind(str(aside))
+        aside.chmod(0o600)
+        aside.replace(path.name)
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def read(self) -> list[dict[str, Any]]:
+        """All that has come."""
+        events = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                events.append(json.loads(self._socket.recv(4096)))
+        return events

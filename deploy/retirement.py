@@ -13,14 +13,14 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import TypeVar
 
+from deploy.answers import accept_waiting
+from deploy.connections import count_connections
+from deploy.forwarder import Forwarder
 from deploy.open_sockets import OpenSockets
-from deploy.process_memory import read_tree
-from deploy.relay import Forwarder
-from deploy.served_connections import has_connections
-from deploy.start_key import StartKey
+from deploy.start_key import WEB, StartKey, parse_program_name
 from deploy.supervisor import Supervisor
-from deploy.unavailable import accept_waiting
 from toppcloud.app_layout import StartLayout
 from toppcloud.errors import ToppcloudError
 from toppcloud.files import read_json, remove_tree, write_json
@@ -36,13 +36,13 @@ _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.25
 _FORWARD_PATIENCE_S = 30.0
 _RELAY = ".relay."
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Request:
     """retire.json."""
 
-    programs: tuple[str, ...]
     asked_at: float
     """Seconds since 1970."""
 
@@ -54,7 +54,7 @@ def write_request(start: StartLayout, request: Request) -> None:
 
 def read_request(start: StartLayout) -> Request | None:
     value = read_json(start.folder / "retire.json")
-    return None if value is None else Request(tuple(value["programs"]), value["asked_at"])
+    return None if value is None else Request(value["asked_at"])
 
 
 def find_requests(layout: Layout) -> list[StartLayout]:
@@ -66,8 +66,8 @@ def retire(layout: Layout, sockets: OpenSockets, key: StartKey, request: Request
     """Take a start out of service. Blocks as long as its requests run, `drain_s` at most."""
     supervisor = Supervisor(layout)
     wait_out_grace(request)
-    is_drained = wait_until_drained(supervisor, request.programs, until=request.asked_at + drain_s)
-    stop_programs(supervisor, request.programs, is_drained=is_drained)
+    is_drained = wait_until_drained(layout, key, until=request.asked_at + drain_s)
+    stop_programs(supervisor, find_programs(supervisor, key), is_drained=is_drained)
     forward_queued(layout, sockets, key)
     sockets.close(key)
     remove_tree(key.layout(layout).folder)
@@ -77,15 +77,21 @@ def wait_out_grace(request: Request) -> None:
     time.sleep(max(0.0, min(GRACE_S, request.asked_at + GRACE_S - time.time())))
 
 
-def wait_until_drained(supervisor: Supervisor, programs: tuple[str, ...], *, until: float) -> bool:
-    """Whether the programs had served all their connections before `until` (seconds since 1970)."""
+def wait_until_drained(layout: Layout, key: StartKey, *, until: float) -> bool:
+    """Whether its programs had served all their connections before `until` (seconds since 1970)."""
     pause_s = _SHORTEST_PAUSE_S
-    while has_connections(_read_pids(supervisor, programs)):
+    while count_connections(layout, key).accepted:
         if time.time() > until:
             return False
         time.sleep(pause_s)
         pause_s = min(_LONGEST_PAUSE_S, pause_s * 1.5)
     return True
+
+
+def find_programs(supervisor: Supervisor, key: StartKey) -> tuple[str, ...]:
+    """The web programs of that start, relays included."""
+    names = _insist(lambda: supervisor.states(prefix=f"{key.app}.{WEB}."))
+    return tuple(name for name in sorted(names) if (parsed := parse_program_name(name)) and parsed[0] == key)
 
 
 def stop_programs(supervisor: Supervisor, programs: tuple[str, ...], *, is_drained: bool) -> None:
@@ -123,26 +129,16 @@ def forward_queued(layout: Layout, sockets: OpenSockets, key: StartKey) -> None:
         _log.info("forwarded queued connections", extra={"start": key.name, "count": count})
 
 
-def _read_pids(supervisor: Supervisor, programs: tuple[str, ...]) -> list[int]:
-    """All processes of these programs; none while supervisord is away."""
-    try:
-        states = [supervisor.state(name) for name in programs]
-    except ToppcloudError:
-        return []
-    return [pid for state in states if state and state.pid for pid in read_tree(state.pid)]
-
-
 def _stop(supervisor: Supervisor, name: str, patience_s: float | None) -> None:
     if supervisor.state(name) is not None:
         supervisor.stop(name, wait=False, patience_s=patience_s)
 
 
-def _insist(step: Callable[[], None]) -> None:
+def _insist(step: Callable[[], T]) -> T:
     """Until supervisord is there: without it nothing can be stopped."""
     while True:
         try:
-            step()
-            return
+            return step()
         except ToppcloudError as error:
             _log.warning("retirement waits", extra={"why": error.what})
             time.sleep(_RETRY_S)

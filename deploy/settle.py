@@ -7,7 +7,6 @@ The old web processes are handed to the doorman, which drains them.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from deploy.app_settings import read_app_settings
@@ -19,6 +18,7 @@ from deploy.supervisor import Supervisor
 from toppcloud.app_layout import AppLayout, ReleaseLayout, StartLayout
 from toppcloud.console import Console
 from toppcloud.node import Node
+from toppcloud.slug import read_slug
 
 _ENDED = frozenset({"STOPPED", "EXITED", "FATAL"})
 _POLL_S = 0.05
@@ -47,8 +47,8 @@ def parse_program(name: str) -> RunningProgram | None:
     return RunningProgram(name, parsed[1], parsed[0]) if parsed else None
 
 
-def settle(node: Node, app: AppLayout, console: Console) -> None:
-    """Stop what is not of the live start, start what is missing of it."""
+def settle(node: Node, app: AppLayout, console: Console, *, is_up: bool = False) -> None:
+    """Stop what is not of the live start, start what is missing of it. `is_up`: its web was just seen to answer."""
     release = read_live_release(app)
     if release is None:
         return
@@ -57,22 +57,20 @@ def settle(node: Node, app: AppLayout, console: Console) -> None:
     start = find_live_start(layout)
     if start is None:
         return
-    supervisor = Supervisor(node.layout)
-    known = [program for name in supervisor.states(prefix=f"{app.name}.") if (program := parse_program(name))]
-    _settle_workers(node, app, release, start, known, console)
     live = StartKey(app.name, release.version, start.number)
-    retire_starts(node, app, live, [program for program in known if program.process_type == WEB])
+    DoormanClient(node.layout).attend(live.app, live.release, live.start, is_up=is_up)
+    states = Supervisor(node.layout).states(prefix=f"{app.name}.")
+    known = [program for name in states if (program := parse_program(name))]
+    _settle_workers(node, app, release, start, known, console)
+    retire_starts(node, app, live, {program.key for program in known if program.process_type == WEB})
 
 
-def retire_starts(node: Node, app: AppLayout, live: StartKey, web_programs: Iterable[RunningProgram]) -> None:
+def retire_starts(node: Node, app: AppLayout, live: StartKey, running: set[StartKey]) -> None:
     """Hand each start that is not the live one to the doorman: drain, stop, forget."""
-    programs: dict[StartKey, list[str]] = {key: [] for key in _starts_on_disk(app)}
-    for program in web_programs:
-        programs.setdefault(program.key, []).append(program.name)
     doorman = DoormanClient(node.layout)
-    for key in sorted(programs, key=lambda key: (key.release, key.start)):
+    for key in sorted({*_starts_on_disk(app), *running}, key=lambda key: (key.release, key.start)):
         if key != live:
-            doorman.retire(key.app, key.release, key.start, programs=sorted(programs[key]))
+            doorman.retire(key.app, key.release, key.start)
 
 
 def wanted_workers(
@@ -100,19 +98,27 @@ def _settle_workers(
     for program in known:
         if program.process_type != WEB and program.name not in keep:
             leaving.setdefault(program.process_type, []).append(program.name)
+    resting = _read_sleeping_types(app, release) if start.asleep.exists() else ()
     supervisor = Supervisor(node.layout)
     for names in leaving.values():
         for name in names:
             supervisor.stop(name, wait=False)
     for process_type in sorted({*wanted, *leaving}, key=lambda name: len(leaving.get(name, []))):
         _reap(supervisor, leaving.get(process_type, []))
-        missing = [name for name in wanted.get(process_type, []) if name not in {program.name for program in known}]
+        names = [] if process_type in resting else wanted.get(process_type, [])
+        missing = [name for name in names if name not in {program.name for program in known}]
         for name in missing:
             process = name.removeprefix(f"{app.name}.").removesuffix(f".v{release.version}.{start.number}")
             supervisor.add(start.program(process))
             supervisor.start(name)
         if missing or leaving.get(process_type):
             console.step(f"{process_type}: {len(wanted.get(process_type, []))} running")
+
+
+def _read_sleeping_types(app: AppLayout, release: Release) -> tuple[str, ...]:
+    """The workers that wake with web, and not before."""
+    slug = read_slug(app.slug(release.slug))
+    return slug.web.sleeps_with if slug else ()
 
 
 def _reap(supervisor: Supervisor, names: list[str]) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 from toppcloud.app_layout import ReleaseLayout, StartLayout
 from toppcloud.layout import Layout
 
+WEB = "web"
+"""The process type that visitors reach."""
 _PROGRAM = re.compile(r"([^.]+)\.(.+)\.v(\d+)\.(\d+)\Z")
 
 

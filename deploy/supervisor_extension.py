@@ -32,19 +32,22 @@ from deploy.process_record import (
     read_processes,
     record_process,
 )
-from deploy.supervisor_program import Program, ProgramConfig
+from deploy.router_errors import trim_router_errors
+from deploy.supervisor_program import Program, ProgramConfig, signal_main_thread
 
 NODE_STOP_S = 10
 """When the node stops, requests under way get so long at most."""
 _LARGEST_LOG_BYTES = 10 * 1024**2
 _PR_SET_CHILD_SUBREAPER = 36
 _RECORDS = "run/pids"
+_ROUTER_ERRORS = Path("cache/router/errors.log")
 _PROGRAMS = ("run/programs/*.ini", "services/*/program.ini")
 
 
 def make_interface(supervisord: Any) -> ToppcloudInterface:
     """Called by supervisord once, before its main loop."""
     interface = ToppcloudInterface(supervisord)
+    supervisord.options.kill = signal_main_thread
     _wake_on_child(supervisord)
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # orphans' ends are ours to see
     events.subscribe(events.SupervisorStoppingEvent, interface.stop_all)
@@ -164,6 +167,7 @@ class ToppcloudInterface:
                     with open(f"{path}.1", "wb") as kept:  # noqa: PTH123
                         os.sendfile(kept.fileno(), log.fileno(), 0, 2 * _LARGEST_LOG_BYTES)
                     log.truncate(0)
+        trim_router_errors(_ROUTER_ERRORS)
 
     def _find(self, name: str) -> Program:
         group = self._supervisord.process_groups.get(name)

@@ -279,3 +279,16 @@ def _limit_descriptors() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     soft = CHILD_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, CHILD_DESCRIPTORS)
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def signal_main_thread(pid: int, number: int) -> None:
+    """Send a signal to a process's main thread, or, when `pid` is negative, to a process group.
+
+    A process that is frozen has its signal taken, once thawed, by whichever thread is first; and a Python program whose
+    main thread sleeps does not hear of what another one took. Source: tgkill(2). Raises OSError.
+    """
+    tgkill = getattr(ctypes.CDLL(None, use_errno=True), "tgkill", None)
+    if pid < 0 or tgkill is None:  # musl has none
+        os.kill(pid, number)
+    elif tgkill(pid, pid, number):
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))

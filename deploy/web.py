@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
+from deploy.answers import NOT_FOUND, UNAVAILABLE
 from deploy.app_settings import read_app_settings
 from deploy.check import Answer, Cure, check_start
 from deploy.doorman_client import DoormanClient
 from deploy.output_log import read_last_lines, shorten_tracebacks
+from deploy.own_page import copy_missing_page, copy_unavailable_page
+from deploy.public_files import publish_files
 from deploy.release import Release
 from deploy.start import WEB, Process, Start, program_name
 from deploy.start_key import StartKey, parse_program_name
@@ -32,11 +35,8 @@ def start_web(
     An app that was stopped by `ps:stop` is not started: its release waits for `ps:start`. For it, and for one that has
     no web process at all, the doorman answers visitors.
     """
-    doorman = DoormanClient(node.layout)
-    doorman.open_socket(app.name, release.version, start.layout.number)
-    is_stopped = read_app_settings(app).stopped
-    if is_stopped or not start.web:
-        doorman.answer_unavailable(app.name, release.version, start.layout.number)
+    if not open_start(node, app, release, slug, start):
+        is_stopped = read_app_settings(app).stopped
         if WEB in release.processes:
             console.step(
                 "web: not started, since " + ("the app is stopped (ps:start)" if is_stopped else "web is scaled to 0")
@@ -55,6 +55,34 @@ def start_web(
         through = " through its $PORT" if answer.relayed else ""
         timed.text += f"; answered {slug.check.path} with {answer.status}{through}"
     return answer
+
+
+def open_start(node: Node, app: AppLayout, release: Release, slug: Slug, start: Start) -> bool:
+    """Open the start's socket. Whether programs are to serve it; else the doorman answers there."""
+    is_stopped = read_app_settings(app).stopped
+    publish_files(start.release, slug, is_stopped=is_stopped)
+    copy_pages(app, release, slug, start)
+    doorman = DoormanClient(node.layout)
+    doorman.open_socket(app.name, release.version, start.layout.number)
+    if start.web and not is_stopped:
+        return True
+    doorman.answer(app.name, release.version, start.layout.number, status=choose_status(release, start))
+    return False
+
+
+def copy_pages(app: AppLayout, release: Release, slug: Slug, start: Start) -> None:
+    """What the doorman says in the app's own words."""
+    if choose_status(release, start) == NOT_FOUND:
+        copy_missing_page(app.slug(slug.id), slug.web, start.layout)
+    else:
+        copy_unavailable_page(app.slug(slug.id), slug.web, start.layout)
+
+
+def choose_status(release: Release, start: Start) -> int:
+    """What the doorman answers when no program does. Of a static site the router serves what is there: the rest is
+    not found."""
+    is_static = start.release.public.exists() and WEB not in release.processes
+    return NOT_FOUND if is_static else UNAVAILABLE
 
 
 def _check(node: Node, app: AppLayout, release: Release, slug: Slug, start: Start, timeout_s: float) -> Answer:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 
 from buildpacks.rebuild import rebuild_venv
+from deploy.answers import UNAVAILABLE
 from deploy.app_settings import AppSettings, edit_app_settings, update_app_settings
 from deploy.bindings import service_variables
 from deploy.check import Answer
@@ -13,6 +14,7 @@ from deploy.configuration import apply_changes, read_config, stage
 from deploy.cutover import Change, Hooks, Outcome, cut_over, restart
 from deploy.doorman_client import DoormanClient
 from deploy.freeze import Origin
+from deploy.public_files import hide_files
 from deploy.release import Release, read_environment, require_live_release
 from deploy.settle import parse_program
 from deploy.start import WEB, find_live_start
@@ -166,8 +168,12 @@ def stop_processes(node: Node, app: AppLayout) -> None:
     start = find_live_start(app.release(release.version))
     if start is None:
         return
-    if WEB in release.processes:
-        DoormanClient(node.layout).answer_unavailable(app.name, release.version, start.number)
+    is_site = app.release(release.version).public.is_symlink() and WEB not in release.processes
+    hide_files(app.release(release.version))
+    if is_site:
+        start.page.unlink(missing_ok=True)  # what it says of a missing file
+    if WEB in release.processes or is_site:
+        DoormanClient(node.layout).answer(app.name, release.version, start.number, status=UNAVAILABLE)
     supervisor = Supervisor(node.layout)
     for name in supervisor.states(prefix=f"{app.name}."):
         program = parse_program(name)

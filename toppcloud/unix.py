@@ -38,13 +38,15 @@ def listen_unix(
     *,
     mode: int = 0o600,
     backlog: int = BACKLOG,
+    label: str = "",
     prepare: Callable[[socket.socket, Path], None] | None = None,
 ) -> socket.socket:
     """A listening socket at `path`: bound aside and renamed into place, so that no one meets it half-made.
 
-    `prepare` is called with the socket and the name that it has aside, before anybody can see it.
+    The kernel goes on calling it by the name that it has aside: with a `label` it can be told from all others there.
+    `prepare` is called with the socket and that name, before anybody can see it.
     """
-    temporary = path.with_name(f".{path.name[:20]}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name[:20]}.{label or os.getpid()}")
     temporary.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:

@@ -33,6 +33,7 @@ from toppcloud.files import swap_symlink, write_file, write_json
 from toppcloud.layout import Layout
 from toppcloud.node import Node, open_node
 from toppcloud.program import find_program
+from toppcloud.settings import NodeSettings, write_settings
 from toppcloud.slug import Check, Slug, write_slug
 
 HERE = Path(__file__).parent
@@ -347,10 +348,12 @@ def tiny_node() -> Iterator[TinyNode]:
 
 @pytest.fixture(scope="module", params=["caddy", "nginx"])
 def routed_node(request: pytest.FixtureRequest) -> Iterator[TinyNode]:
-    """As tiny_node, once behind each router."""
+    """As tiny_node, once behind each router. It takes uploads of 4 MB at most."""
     if request.param == "nginx" and find_program("nginx") is None:
         pytest.skip("needs Debian's package nginx-light")
     with fresh_node(router=request.param) as tiny:
+        tiny.root.mkdir(mode=0o755)
+        write_settings(tiny.layout.node_toml, NodeSettings(largest_upload_mb=4))
         tiny.start()
         yield tiny
 

@@ -126,7 +126,7 @@ def test_stopped_app_answers_503_also_after_the_doorman_was_killed(tiny_node, ma
     app.go_live(1)
     app.wait_until_up("v1.1")
     tiny_node.supervisor.stop("stopped.web.1.v1.1")
-    tiny_node.doorman.answer_unavailable("stopped", 1, 1)
+    tiny_node.doorman.answer("stopped", 1, 1, status=503)
     for _ in range(2):
         for method, body in (("GET", None), ("POST", b"x" * 200_000)):
             answer = tiny_node.get(app.host, method=method, body=body)
@@ -135,20 +135,6 @@ def test_stopped_app_answers_503_also_after_the_doorman_was_killed(tiny_node, ma
             assert "not running" in answer.text
         tiny_node.kill("doorman")
         until(lambda: _answers(tiny_node))
-
-
-def test_resumed_app_serves_those_who_wait(tiny_node, make_app):
-    app = make_app(tiny_node, "resumed")
-    app.go_live(1)
-    app.wait_until_up("v1.1")
-    tiny_node.supervisor.stop("resumed.web.1.v1.1")
-    tiny_node.doorman.answer_unavailable("resumed", 1, 1)
-    assert tiny_node.get(app.host).status == 503
-    tiny_node.doorman.resume("resumed", 1, 1)
-    with tiny_node.connect() as early:
-        early.sendall(b"GET / HTTP/1.1\r\nHost: resumed.localhost\r\nConnection: close\r\n\r\n")
-        tiny_node.supervisor.start("resumed.web.1.v1.1")
-        assert early.makefile("rb").read().endswith(b"v1.1")
 
 
 def test_opening_again_keeps_the_socket_and_closing_removes_it(tiny_node, make_app):

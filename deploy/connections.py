@@ -1,0 +1,59 @@
+"""How many connections each start's socket has: those that a program has accepted, and those that still wait.
+
+Asked of the kernel, in one reading for all apps: an accepted connection bears the name that its listener was bound
+to, and that name tells the start (see `label`). Nothing of it lies in the way of a request.
+Source: proc(5), /proc/net/unix: `Num RefCount Protocol Flags Type St Inode Path`. Of the kernel's net/unix/af_unix.c,
+unix_seq_show: St 03 is accepted; 02 with inode 0 is one that nobody has accepted yet.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.start_key import StartKey
+from toppcloud.layout import Layout
+
+_TABLE = Path("/proc/net/unix")
+_ACCEPTED = b"03"
+
+
+@dataclass
+class Connections:
+    """Of one start."""
+
+    accepted: int = 0
+    waiting: int = 0
+
+
+def label(layout: Layout, key: StartKey) -> str:
+    """What a start's socket is bound as, beside `.web.sock.`: the node, since several may run on one machine."""
+    return f"{_tag(layout)}.{key.app}.{key.release}.{key.start}"
+
+
+def read_connections(layout: Layout) -> dict[StartKey, Connections]:
+    """The starts of this node that have any connection. Empty where the kernel does not tell."""
+    pattern = re.compile(rb" (0[23]) +\d+ \S*/\.web\.sock\.%s\.([a-z0-9-]+)\.(\d+)\.(\d+)\n" % _tag(layout).encode())
+    found: dict[StartKey, Connections] = {}
+    try:
+        table = _TABLE.read_bytes()
+    except OSError:
+        return {}
+    for state, app, release, start in pattern.findall(table):
+        connections = found.setdefault(StartKey(app.decode(), int(release), int(start)), Connections())
+        if state == _ACCEPTED:
+            connections.accepted += 1
+        else:
+            connections.waiting += 1
+    return found
+
+
+def count_connections(layout: Layout, key: StartKey) -> Connections:
+    """Those of one start."""
+    return read_connections(layout).get(key, Connections())
+
+
+def _tag(layout: Layout) -> str:
+    return f"{zlib.crc32(str(layout.root).encode()):08x}"

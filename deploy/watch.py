@@ -1,0 +1,439 @@
+"""Watches the live start of every app: wakes it for a visitor, sees whether it comes up, lets it sleep, answers for it.
+
+One state each: awake (its programs accept; nothing of a request passes here), asleep (no program; the first connection
+wakes it), waking (started, and not seen to accept yet), stopped (by a person), unwell (it crashes and waits for its
+next try, or does not accept within its boot limit; visitors are told so). It knows all this from the disk, from
+supervisord and from the kernel, so it may die at any time. Runs in the doorman's one thread; what takes long is a job.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import selectors
+import socket
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from deploy.answers import UNAVAILABLE, Answers, read_page, read_unavailable
+from deploy.connections import Connections, read_connections
+from deploy.jobs import Jobs
+from deploy.listeners import read_listeners
+from deploy.live_start import (
+    ASLEEP,
+    AWAKE,
+    STOPPED,
+    UNWELL,
+    WAKING,
+    LiveStart,
+    choose_idle_s,
+    find_wakeful_worker,
+    read_habits,
+)
+from deploy.open_sockets import OpenSockets
+from deploy.port_file import read_port_file
+from deploy.sleep import RELAY, Sleeper, fall_asleep, mark_asleep, start_programs, stop_relays, thaw, wake_programs
+from deploy.start_key import WEB, StartKey, parse_program_name
+from deploy.supervisor import BACKOFF, EXITED, STOPPING, ProgramState
+from deploy.visits import are_noticed, arm, read_visit
+from deploy.wake_queue import NODE_START, VISITOR, WakeQueue
+from toppcloud.node import Node
+from toppcloud.unix import connect_unix
+
+_LOOK_S, _SLOW_LOOK_S = 0.02, 0.2
+_QUICK_LOOKS_S = 3.0
+_HUNG_GRACE_S = 1.0
+_SHORTEST_SWEEP_S, _LONGEST_SWEEP_S = 0.2, 15.0
+_SWEEPS_PER_IDLE = 10
+_BLIND_SWEEP_S = 1.0
+_SLEEP_TRIES_S = 5.0
+_log = logging.getLogger(__name__)
+
+
+class Watch:
+    """The live starts of one node, by app."""
+
+    def __init__(self, node: Node, sockets: OpenSockets, answers: Answers, selector: selectors.BaseSelector) -> None:
+        self._node = node
+        self._layout = node.layout
+        self._sockets = sockets
+        self._answers = answers
+        self._selector = selector
+        self._jobs = Jobs(selector)
+        self._queue = WakeQueue()
+        self._live: dict[str, LiveStart] = {}
+        self._rising: set[LiveStart] = set()
+        """Those that were started, and were not seen to accept yet."""
+        self._knocked: set[LiveStart] = set()
+        """Those that run and do not accept, and at which somebody waits."""
+        self._sweep_at: float | None = None
+        self._are_visits_noticed = are_noticed(node.layout.run)
+
+    # what it is told
+
+    def attend(self, key: StartKey, *, is_up: bool = False, wake: bool = False, thaws: bool = False) -> None:
+        """This start is its app's live one from now on. `is_up`: it was seen to answer. `wake`: start it, in its turn.
+        `thaws`: whoever looked after it before may have left it frozen.
+
+        Told again, nothing happens. Raises ToppcloudError or OSError when it has no socket and none can be opened.
+        """
+        known = self._live.get(key.app)
+        if known and known.key == key:
+            return
+        listener = self._sockets.open(key)
+        habits = read_habits(self._node, key)
+        live = LiveStart(key, listener, Sleeper(self._layout, key, habits.web.sleeps_with), habits, is_frozen=thaws)
+        if known:
+            self.forget(known.key)
+        self._live[key.app] = live
+        if read_unavailable(live.start) is not None:
+            self._be_stopped(live)
+        elif is_up:
+            self._be_awake(live)
+        elif wake:
+            self._enqueue(live, NODE_START)
+        elif live.start.asleep.exists():
+            self._be_asleep(live)
+        else:
+            self._ask(live)
+
+    def forget(self, key: StartKey) -> None:
+        """Somebody else looks after this start from now on."""
+        live = self._find(key)
+        if live:
+            del self._live[key.app]
+            self._let_go(live)
+
+    def knows(self, key: StartKey) -> bool:
+        """Whether it is its app's live start."""
+        return self._find(key) is not None
+
+    def call(self, function: Callable[[], None]) -> None:
+        """Have `function` called in the doorman's loop. From any thread."""
+        self._jobs.call(function)
+
+    def when_free(self, key: StartKey, act: Callable[[], None]) -> None:
+        """Do it once no job is under way with this start."""
+        live = self._find(key)
+        if live and live.is_busy:
+            live.after.append(act)
+        else:
+            act()
+
+    def stop(self, key: StartKey) -> None:
+        """Answer for it, as its mark on the disk says."""
+        if live := self._find(key):
+            self._be_stopped(live)
+
+    def sleep(self, app: str, then: Callable[[str | None], None]) -> None:
+        """Let it sleep now. `then` is told why it does not, or None."""
+        live = self._live.get(app)
+        if live and (live.is_busy or live.state == WAKING):
+            (live.after if live.is_busy else live.after_rise).append(lambda: self.sleep(app, then))
+        elif live is None:
+            then("it has no release yet")
+        elif live.state == ASLEEP:
+            then(None)
+        elif live.state != AWAKE:
+            then(f"it is {live.state}")
+        elif worker := find_wakeful_worker(self._node, live):
+            then(f"its process '{worker}' keeps it awake")
+        else:
+            self._put_to_sleep(live, then, tries_for_s=_SLEEP_TRIES_S)
+
+    def hear(self, event: Mapping[str, Any]) -> StartKey | None:
+        """What supervisord says of a program. Returns the start whose program has crashed, if it is a live one."""
+        parsed = parse_program_name(event["program"])
+        live = self._find(parsed[0]) if parsed else None
+        if parsed is None or live is None or event["asked"]:
+            return None
+        has_crashed = event["event"] == "exited"
+        if live.sleeper.is_ours(parsed[1]) and (has_crashed or live.state == UNWELL):
+            live.next_try = event["until"]
+            self._ask(live)
+        return live.key if has_crashed else None
+
+    def describe(self) -> dict[str, dict[str, Any]]:
+        """Every app's state, for people: see DoormanClient.states."""
+        connections = read_connections(self._layout)
+        return {
+            app: {
+                "state": live.state,
+                "why": live.why,
+                "since": live.since,
+                "next_try": live.next_try if live.state == UNWELL else 0.0,
+                "connections": connections.get(live.key, Connections()).accepted,
+                "idle_since": max(live.idle_since, read_visit(live.start.socket) or 0.0),
+            }
+            for app, live in self._live.items()
+        }
+
+    # what time brings
+
+    @property
+    def timeout_s(self) -> float | None:
+        """Until `turn` is due; None when nothing is, so that nothing runs at rest."""
+        now = time.time()
+        due = [live.answers_at for live in self._knocked if live.answers_at]
+        if self._sweep_at:
+            due.append(self._sweep_at)
+        if self._rising:
+            newest = max(live.booted_at for live in self._rising)
+            due.append(now + (_LOOK_S if now - newest < _QUICK_LOOKS_S else _SLOW_LOOK_S))
+        elif self._queue.has_waiting:
+            due.append(now + _SLOW_LOOK_S)
+        return max(0.0, min(due) - now) if due else None
+
+    def turn(self) -> None:
+        """Do what is due."""
+        now = time.time()
+        if self._rising or any(live.answers_at and live.answers_at <= now for live in self._knocked):
+            connections = read_connections(self._layout)
+            for live in list(self._rising):
+                self._look_at_rising(live, connections.get(live.key, Connections()), now)
+            for live in [live for live in self._knocked if live.answers_at and live.answers_at <= now]:
+                self._look_at_hung(live, connections.get(live.key, Connections()))
+        self._wake_next(now)
+        if self._sweep_at and now >= self._sweep_at:
+            self._sweep(now)
+
+    def _look_at_rising(self, live: LiveStart, connections: Connections, now: float) -> None:
+        if not live.has_relays:
+            self._start_relays(live)
+        elif connections.accepted or not connections.waiting:
+            self._be_awake(live)
+            return
+        if now - live.booted_at > live.habits.boot_limit_s:
+            self._be_hung(live, f"it accepts nobody, {live.habits.boot_limit_s:.0f} s after its start")
+
+    def _look_at_hung(self, live: LiveStart, connections: Connections) -> None:
+        """Somebody has waited there for a moment. Unless he was let in meanwhile, he is told that it is no use."""
+        live.answers_at = None
+        self._knocked.discard(live)
+        if not live.has_relays:
+            self._start_relays(live)
+        elif connections.accepted or not connections.waiting:
+            self._be_awake(live)
+            return
+        self._answers.answer_waiting(live.listener, read_page(live.start))
+        self._listen(live, self._hear_knock_at_hung)
+
+    def _sweep(self, now: float) -> None:
+        """Who was visited, who has not been for too long."""
+        connections = read_connections(self._layout)
+        shortest: float | None = None
+        for live in [live for live in self._live.values() if live.state == AWAKE]:
+            self._note_visits(live, connections.get(live.key), now)
+            idle_s = choose_idle_s(self._node, live)
+            if idle_s is None:
+                continue
+            shortest = min(idle_s, shortest or idle_s)
+            if now - live.idle_since >= idle_s and not live.is_busy:
+                self._put_to_sleep(live, lambda _: None, tries_for_s=0.0)
+        self._sweep_at = now + self._choose_pause_s(shortest) if shortest else None
+
+    def _choose_pause_s(self, idle_s: float) -> float:
+        """Until the next sweep. Where visits leave no mark, only those that it meets are seen."""
+        longest = _LONGEST_SWEEP_S if self._are_visits_noticed else _BLIND_SWEEP_S
+        return min(longest, max(_SHORTEST_SWEEP_S, idle_s / _SWEEPS_PER_IDLE))
+
+    def _note_visits(self, live: LiveStart, connections: Connections | None, now: float) -> None:
+        visit = read_visit(live.start.socket)
+        if visit:
+            live.idle_since = max(live.idle_since, visit)
+            arm(live.start.socket)
+        if connections and (connections.accepted or connections.waiting):
+            live.idle_since = now
+
+    # from state to state
+
+    def _be_awake(self, live: LiveStart) -> None:
+        self._let_go(live)
+        self._become(live, AWAKE)
+        live.start.asleep.unlink(missing_ok=True)
+        live.idle_since = time.time()
+        arm(live.start.socket)
+        soon = time.time() + _SHORTEST_SWEEP_S
+        self._sweep_at = min(self._sweep_at or soon, soon)
+
+    def _be_asleep(self, live: LiveStart) -> None:
+        self._let_go(live)
+        self._become(live, ASLEEP)
+        self._listen(live, lambda live: self._enqueue(live, VISITOR))
+
+    def _be_stopped(self, live: LiveStart) -> None:
+        self._let_go(live)
+        self._become(live, STOPPED)
+        status = read_unavailable(live.start) or UNAVAILABLE
+        self._answers.begin(live.key, live.listener, read_page(live.start, status))
+
+    def _be_rising(self, live: LiveStart, booted_at: float) -> None:
+        """It was started. A connection that waits tells, by being accepted, that it is up: a visitor's, or ours."""
+        self._let_go(live)
+        self._become(live, WAKING)
+        live.booted_at = booted_at
+        with contextlib.suppress(OSError):
+            live.probe = connect_unix(live.start.socket, timeout_s=0)
+            live.probe.shutdown(socket.SHUT_WR)
+        self._rising.add(live)
+
+    def _be_crashed(self, live: LiveStart, why: str) -> None:
+        """None of its programs runs until its next try: who comes is answered at once."""
+        self._let_go(live)
+        self._become(live, UNWELL, why)
+        self._answers.begin(live.key, live.listener, read_page(live.start))
+        if live.habits.is_relayed:
+            live.has_relays = False
+            self._jobs.run(lambda: stop_relays(live.sleeper), _log_failure)
+
+    def _be_hung(self, live: LiveStart, why: str) -> None:
+        """It runs and does not accept. Who waited is answered; who comes has a moment in which it still may."""
+        self._let_go(live)
+        self._become(live, UNWELL, why)
+        self._answers.answer_waiting(live.listener, read_page(live.start))
+        self._listen(live, self._hear_knock_at_hung)
+
+    def _hear_knock_at_hung(self, live: LiveStart) -> None:
+        self._listen(live, None)
+        live.answers_at = time.time() + _HUNG_GRACE_S
+        self._knocked.add(live)
+
+    # wake and sleep
+
+    def _enqueue(self, live: LiveStart, priority: int) -> None:
+        self._let_go(live)
+        self._become(live, WAKING)
+        self._queue.add(live, priority)
+        self._wake_next(time.time())
+
+    def _wake_next(self, now: float) -> None:
+        while live := self._queue.take(now):
+            if live.state != WAKING or self._find(live.key) is not live:
+                self._queue.leave(live)
+                continue
+            live.has_relays = not live.habits.is_relayed
+            self._do(live, functools.partial(wake_programs, live.sleeper, relays=live.has_relays), self._was_started)
+
+    def _was_started(self, live: LiveStart, result: object) -> None:
+        if not isinstance(result, Exception):
+            self._be_rising(live, time.time())
+            self._queue.hold(live)
+        else:
+            _log.error("could not be started: %s", result, extra={"start": live.key.name})
+            self._ask_later(live)
+
+    def _start_relays(self, live: LiveStart) -> None:
+        """As soon as the programs listen on their ports. Until then nobody is accepted, so that who waits is seen."""
+        files = [read_port_file(path) for path in live.start.folder.glob("web.*.port")]
+        listening = {listener.port for listener in read_listeners().values()}
+        if files and not live.is_busy and all(file and file.port in listening for file in files):
+            live.has_relays = True
+            relays = [name for name in live.sleeper.processes(relays=True) if name.endswith(RELAY)]
+            self._do(live, lambda: start_programs(live.sleeper, relays), lambda _, result: _log_failure(result))
+
+    def _put_to_sleep(self, live: LiveStart, then: Callable[[str | None], None], *, tries_for_s: float) -> None:
+        def tell(live: LiveStart, result: str | Exception | None) -> None:
+            if self._find(live.key) is not live:
+                then("another release went live")
+            elif result is None:
+                self._be_asleep(live)
+                then(None)
+            else:
+                if isinstance(result, Exception):
+                    _log_failure(result)
+                    self._ask(live)
+                then(str(result))
+
+        self._do(live, lambda: fall_asleep(live.sleeper, tries_for_s=tries_for_s), tell)
+
+    def _ask(self, live: LiveStart) -> None:
+        """Learn from supervisord how it is with this start."""
+        if live.is_busy:
+            live.asks_again = True
+        else:
+            self._do(live, live.sleeper.running, self._judge)
+
+    def _ask_later(self, live: LiveStart) -> None:
+        self._jobs.run(lambda: time.sleep(_SLOW_LOOK_S), lambda _: self._ask(live))
+
+    def _judge(self, live: LiveStart, states: dict[str, ProgramState] | Exception) -> None:
+        if self._find(live.key) is not live or live.state == STOPPED:
+            return
+        if isinstance(states, Exception):  # supervisord is away, and will be back
+            self._ask_later(live)
+            return
+        if live.is_frozen:
+            thaw(states)
+            live.is_frozen = False
+        web = [state for name, state in states.items() if _is_web(name)]
+        running = [state.started_at for state in web if state.is_running]
+        if running:
+            if live.state != AWAKE or min(running) > live.since:
+                self._be_rising(live, max(running))
+        elif any(state.state == BACKOFF for state in web):
+            self._be_crashed(live, f"it crashed {max(state.spawns for state in web)} times")
+        elif any(state.state in (EXITED, STOPPING) for state in web):
+            self._ask_later(live)
+        else:
+            mark_asleep(live.start)
+            self._be_asleep(live)
+
+    # what all of them need
+
+    def _find(self, key: StartKey) -> LiveStart | None:
+        live = self._live.get(key.app)
+        return live if live and live.key == key else None
+
+    def _do(self, live: LiveStart, work: Callable[[], Any], then: Callable[[LiveStart, Any], None]) -> None:
+        """A job for this start, one at a time; what was put off meanwhile comes after it."""
+        live.is_busy = True
+
+        def end(result: Any) -> None:
+            live.is_busy = False
+            then(live, result)
+            while live.after and not live.is_busy:
+                live.after.pop(0)()
+            if live.asks_again and not live.is_busy:
+                live.asks_again = False
+                self._ask(live)
+
+        self._jobs.run(work, end)
+
+    def _listen(self, live: LiveStart, act: Callable[[LiveStart], None] | None) -> None:
+        """Have `act` called when somebody connects; None: not any more."""
+        if live.is_listening:
+            self._selector.unregister(live.listener)
+        live.is_listening = act is not None
+        if act:
+            self._selector.register(live.listener, selectors.EVENT_READ, lambda: act(live))
+
+    def _become(self, live: LiveStart, state: str, why: str = "") -> None:
+        live.become(state, why)
+        if state != WAKING:
+            acts, live.after_rise = live.after_rise, []
+            for act in acts:
+                self._jobs.call(act)
+
+    def _let_go(self, live: LiveStart) -> None:
+        """Leave whatever state it is in."""
+        self._listen(live, None)
+        self._answers.end(live.key)
+        self._queue.leave(live)
+        self._rising.discard(live)
+        self._knocked.discard(live)
+        live.answers_at = None
+        if live.probe:
+            live.probe.close()
+            live.probe = None
+
+
+def _is_web(program: str) -> bool:
+    parsed = parse_program_name(program)
+    return parsed is not None and parsed[1].split(".", 1)[0] == WEB and not parsed[1].endswith(RELAY)
+
+
+def _log_failure(result: object) -> None:
+    if isinstance(result, Exception):
+        _log.error("a job failed", exc_info=result)
