@@ -12,6 +12,7 @@ import contextlib
 import os
 import resource
 import selectors
+import signal
 import socket
 import time
 from pathlib import Path
@@ -24,6 +25,8 @@ from toppcloud.settings import NodeSettings, read_settings
 
 _SWEEP_S = 1.0
 _FILES_KEPT_OPEN_S = 30.0
+_LAST_WORDS_S = 9.0
+"""Less than what supervisord gives us, as it gives apps when the node stops."""
 _FULL_REST_S = 0.004
 """A pipe of the largest size takes so long to fill, at 250 MB/s."""
 _LONGEST_REST_S = 0.03
@@ -41,28 +44,45 @@ class Logger:
         self._sweep_at = 0.0
         self._is_restless = False
         """Whether there may be something to do although nobody writes."""
+        self._end_at: float | None = None
+        """When the logger ends at the latest, once it was told to."""
 
     def run(self) -> None:
-        """Take up what is there, then serve for ever."""
+        """Take up what is there, then serve for ever; told to end, until those that are told likewise have ended."""
         knocks = _bind_knocks(self._layout.logger_socket)
-        self._selector.register(knocks, selectors.EVENT_READ)
+        self._selector.register(knocks, selectors.EVENT_READ, lambda: self._hear(knocks))
+        self._listen_to_sigterm()
         for path in sorted(self._layout.output_pipe("any").parent.iterdir()):
             self._open(path.name)
-        while True:
-            ready = self._selector.select(_SWEEP_S if self._is_restless else None)
+        while not self._is_over:
+            is_restless = self._is_restless or self._end_at is not None
+            ready = self._selector.select(_SWEEP_S if is_restless else None)
             began = time.monotonic()
             floods = []
             for key, _ in ready:
                 if not isinstance(key.data, OutputPipe):
-                    self._hear(knocks)
+                    key.data()
                 elif self._read(key.data):
                     floods.append(key.data)
             if began >= self._sweep_at:
                 self._sweep(began)
             if floods:
-                worked_s = time.monotonic() - began
-                shortest_s = _FULL_REST_S * min(pipe.size_bytes for pipe in floods) / LARGEST_PIPE_BYTES
-                time.sleep(min(_LONGEST_REST_S, max(shortest_s, 3 * worked_s)))
+                _rest(time.monotonic() - began, min(pipe.size_bytes for pipe in floods))
+
+    @property
+    def _is_over(self) -> bool:
+        return self._end_at is not None and (not self._pipes or time.monotonic() > self._end_at)
+
+    def _listen_to_sigterm(self) -> None:
+        """When the node stops, programs are told at the same moment as we are, and have last words."""
+        reader, writer = os.pipe()
+
+        def begin_to_end() -> None:
+            self._selector.unregister(reader)
+            self._end_at = time.monotonic() + _LAST_WORDS_S
+
+        self._selector.register(reader, selectors.EVENT_READ, begin_to_end)
+        signal.signal(signal.SIGTERM, lambda number, frame: os.write(writer, b"."))
 
     def _hear(self, knocks: socket.socket) -> None:
         """Programs that begin. The copy of its pipe that came along kept it from vanishing until we have it open."""
@@ -125,6 +145,12 @@ class Logger:
             file.close_when_idle(_FILES_KEPT_OPEN_S)
         is_any_open = any(file.is_open for file in self._files.values())
         self._is_restless = is_any_open or any(pipe.rest for pipe in self._pipes.values())
+
+
+def _rest(worked_s: float, pipe_bytes: int) -> None:
+    """Let flooded pipes fill up, so that a turn is worth its while and floods take a quarter of a core at most."""
+    shortest_s = _FULL_REST_S * pipe_bytes / LARGEST_PIPE_BYTES
+    time.sleep(min(_LONGEST_REST_S, max(shortest_s, 3 * worked_s)))
 
 
 def _bind_knocks(path: Path) -> socket.socket:

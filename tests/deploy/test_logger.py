@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -245,3 +247,38 @@ def test_pipe_of_a_start_that_is_gone_is_removed(tiny_node, make_app, until):
     app.wait_until_up("v2.1")
     app.retire(key)
     until(lambda: not pipe.exists())
+
+
+@pytest.mark.node
+def test_words_that_a_program_says_while_the_node_stops_are_kept(stopped_node, make_app, until):
+    stopped_node.start()
+    app = make_app(stopped_node, "farewell")
+    script = "trap 'sleep 0.5; echo good-bye; exit' TERM; echo ready; while :; do sleep 0.05; done"
+    app.run(StartKey("farewell", 1, 1), argv=["/bin/sh", "-c", script])
+    until(lambda: "ready" in app.log())
+    stopped_node.stop()
+    assert "good-bye" in app.log()
+
+
+@pytest.mark.node
+def test_many_programs_that_begin_while_the_logger_is_slow_are_all_heard(tiny_node, make_app, until):
+    apps = [make_app(tiny_node, f"many-{number}") for number in range(15)]
+    logger = tiny_node.pid("logger")
+    os.kill(logger, signal.SIGSTOP)
+    try:
+        for app in apps:
+            app.run(StartKey(app.name, 1, 1), argv=["/bin/sh", "-c", "echo heard; exec sleep 100"])
+        until(lambda: sum(is_waiting_to_knock(tiny_node.pid(f"{app.name}.web.1.v1.1")) for app in apps) > 0)
+    finally:
+        os.kill(logger, signal.SIGCONT)
+    for app in apps:
+        until(lambda app=app: "heard" in app.log())
+        tiny_node.supervisor.remove(f"{app.name}.web.1.v1.1")
+
+
+def is_waiting_to_knock(pid: int) -> bool:
+    """Whether the launcher is still there, its output already the pipe."""
+    try:
+        return b"launcher.py" in Path(f"/proc/{pid}/cmdline").read_bytes() and Path(f"/proc/{pid}/fd/1").is_fifo()
+    except OSError:
+        return False

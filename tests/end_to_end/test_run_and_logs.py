@@ -167,3 +167,34 @@ def test_logs_of_a_mistyped_process_type_are_refused_with_the_nearest(app: Repos
     said = app.toppcloud("logs", "--process", "wep")
     assert said.status == 1
     assert "Did you mean 'web'?" in said.err
+
+
+def test_logs_go_on_over_a_deploy_and_can_be_had_of_one_release(
+    node: LiveNode, live_app: Callable[..., Repository]
+) -> None:
+    code = plain_files()["app.py"].replace("def app(environ, start_response):\n", PRINTING)
+    repository = live_app({**plain_files(), "app.py": code})
+    words = [*node.ssh_words(), f"logs -a {repository.app} -n 0 --tail --process web"]
+    with subprocess.Popen(words, env=node.environment, stdout=subprocess.PIPE) as client:
+        assert client.stdout
+        wait_until(lambda: workers(node) != [])
+        time.sleep(0.5)  # until it looks at the end of the log
+        node.request(repository.app, "/first")
+        assert repository.toppcloud("config:set", "MARK=2").status == 0
+        node.request(repository.app, "/second")
+        seen = b""
+        while not seen.endswith(b"asked for /second\n"):
+            seen += client.stdout.readline()
+        client.kill()
+    assert b" v1 web.1 asked for /first\n" in seen
+    assert b" v2 web.1 asked for /second\n" in seen
+    of_first = repository.toppcloud("logs", "--release", "v1").out
+    assert "/first" in of_first
+    assert "/second" not in of_first
+    said = repository.toppcloud("logs", "--release", "9")
+    assert said.status == 1
+    assert said.err.splitlines() == [
+        f"{repository.app} has no release v9.",
+        "The newest is v2.",
+        "See: toppcloud releases",
+    ]
