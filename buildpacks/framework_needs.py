@@ -6,14 +6,15 @@ import re
 from collections.abc import Iterable, Mapping
 
 SETUPTOOLS = "setuptools<81"
-_GUNICORN = re.compile(r"(?:^|[\s/'\"])gunicorn(?=[\s'\"]|\Z)")
+_PROGRAM = r"(?:^|[\s/'\"]){}(?=[\s'\"]|\Z)"
+_SERVERS = {name: re.compile(_PROGRAM.format(name), re.MULTILINE) for name in ("gunicorn", "uvicorn", "hypercorn")}
 _UVICORN_WORKER = re.compile(r"\buvicorn_worker\.")
 
 
 def choose_servers(commands: Iterable[str]) -> tuple[str, ...]:
     """The servers that these commands run, of those that are added when an app does not list them."""
     text = "\n".join(commands)
-    found = ["gunicorn"] if _GUNICORN.search(text) else []
+    found = [name for name, pattern in _SERVERS.items() if pattern.search(text)]
     found += ["uvicorn-worker"] if _UVICORN_WORKER.search(text) else []
     return tuple(found)
 

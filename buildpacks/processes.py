@@ -57,7 +57,7 @@ def choose_processes(source: Path, declarations: Declarations) -> Processes:
     if "web" in commands:
         return Processes(commands, release_command, f"Procfile: {', '.join(declarations.procfile or ())}")
     if declarations.toml.web:
-        web = render_web(declarations.toml.web)
+        web = render_web(declarations.toml.web, declarations.toml.options.runner)
         why = f"toppcloud.toml: web is {web}"
     elif commands:
         return Processes(commands, release_command, f"Procfile: {', '.join(commands)}, and no web process")
@@ -73,11 +73,13 @@ def choose_processes(source: Path, declarations: Declarations) -> Processes:
     return Processes({"web": web, **commands}, release_command, why)
 
 
-def render_web(web: WebProcess) -> str:
-    """The command for `[web]`: what it says, or the server for the callable that it names."""
+def render_web(web: WebProcess, runner: str = "") -> str:
+    """The command for `[web]`: what it says, or the server for the callable that it names. `mod_wsgi blog.wsgi` is no
+    program: the node makes an Apache of it."""
     if web.kind == "command":
         return web.value
-    return render_command(ASGI_SERVER if web.kind == "asgi" else WSGI_SERVER, web.value)
+    usual = ASGI_SERVER if web.kind == "asgi" else WSGI_SERVER
+    return render_command(usual if runner in ("", WSGI_SERVER) else runner, web.value)
 
 
 def _refusal(source: Path) -> ToppcloudError:

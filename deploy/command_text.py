@@ -3,6 +3,7 @@
 gunicorn blog.wsgi --bind 0.0.0.0:$PORT      one program: run as it is, $PORT put in; no shell adds variables of its own
 python report.py "$HOME/x" *.csv             one program with more to expand: a shell does, and becomes it (`exec`)
 python migrate.py && gunicorn blog.wsgi      several: the shell stays, and is stopped as a process group
+bash start.sh                                a script: run as it is, and stopped as a process group too
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ _EXPANDED = re.compile(r"[$*?\[\]~#!{}\\]")  # what a shell would do more with t
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _SHELL_WORDS = "cd exec export if for while case until source . set eval ulimit umask trap { ! time [["
 _BUILTINS = frozenset(_SHELL_WORDS.split())
+_SHELLS = frozenset(("sh", "bash", "dash", "zsh", "ksh"))
+_PYTHON = re.compile(r"python[\d.]*\Z")
+_RAW_WORD = re.compile(r"(?:'[^']*'|\"(?:[^\"\\]|\\.)*\"|\\.|\$\{[^}]*\}|[^\s'\"\\])+")
 
 
 @dataclass(frozen=True)
@@ -33,8 +37,17 @@ class CommandText:
 
     @property
     def program(self) -> str:
-        """`gunicorn` for `DEBUG=1 bin/gunicorn app:app`; empty when a shell must say."""
-        return self.words[0].rsplit("/", 1)[-1] if self.words else ""
+        """`gunicorn` for `DEBUG=1 bin/gunicorn a:app` and `python -m gunicorn a:app`; empty when a shell must say."""
+        name = self.words[0].rsplit("/", 1)[-1] if self.words else ""
+        is_module = _PYTHON.match(name) and len(self.words) > 2 and self.words[1] == "-m"
+        return self.words[2] if is_module else name
+
+    @property
+    def script(self) -> str | None:
+        """The file that may be a shell script: `start.sh` for `bash -e start.sh`, `bin/start` for `bin/start`."""
+        if not self.words or self.words[0].rsplit("/", 1)[-1] not in _SHELLS:
+            return self.words[0] if self.words else None
+        return next((word for word in self.words[1:] if not word.startswith("-")), None)
 
 
 def parse_command(text: str) -> CommandText:
@@ -83,6 +96,11 @@ def scales_by_workers(command: CommandText, gunicorn_arguments: str = "") -> boo
     words = [*command.words, *gunicorn_arguments.split()]
     is_fixed = any(word.startswith(("--workers", "-w")) for word in words)
     return command.program == "gunicorn" and not is_fixed
+
+
+def split_raw(text: str) -> list[str]:
+    """The words of a single program's line, quotes and expansions as they stand: [`gunicorn`, `'a b'`, `"$X"`]."""
+    return _RAW_WORD.findall(text)
 
 
 def _split_assignments(text: str) -> tuple[str, str]:

@@ -89,6 +89,10 @@ def render_gunicorn_conf(program: str, *, app_config: str | None, drain_s: int, 
     )
 
 
-def render_program(program: str, argv: Sequence[str], *, drain_s: int, stop_group: bool) -> str:
+def render_program(
+    program: str, argv: Sequence[str], *, drain_s: int, stop_group: bool, stop_signal: str = "TERM"
+) -> str:
     """The supervisor program that runs the launcher for one process."""
-    return render_template("program.ini.j2", program=program, argv=argv, drain_s=drain_s, stop_group=stop_group)
+    return render_template(
+        "program.ini.j2", program=program, argv=argv, drain_s=drain_s, stop_group=stop_group, stop_signal=stop_signal
+    )

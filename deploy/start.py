@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from deploy.app_settings import AppSettings
-from deploy.command_text import CommandText, find_gunicorn_config, parse_command, render_argv, scales_by_workers
+from deploy.command_text import CommandText, find_gunicorn_config, parse_command, scales_by_workers
 from deploy.environment import ProcessIdentity, build_environment
-from deploy.launcher import PORT_MARK
 from deploy.release import Release, read_environment
 from deploy.render import render_gunicorn_conf, render_program
+from deploy.runner import Place, choose_runner, choose_worker_runner
 from deploy.start_key import StartKey, key_of_folder
 from toppcloud.app_layout import AppLayout, ReleaseLayout, StartLayout
 from toppcloud.files import write_file, write_json
@@ -131,14 +131,13 @@ class _Renderer:
         environment = process_environment(self.node, self.app, self.release, self.slug, self.settings, name)
         is_web = process_type == WEB
         extra = self._render_gunicorn(command, environment) if is_web else ()
-        spec = self._spec(process, environment, has_socket=is_web)
-        write_json(
-            self.start_layout.spec(name),
-            {**spec, "argv": render_argv(command, PORT_MARK, extra)},
-            mode=0o600,
-            is_durable=False,
-        )
-        self._write_program(name, _LAUNCHER, stop_group=not command.is_single)
+        place = self._place(process)
+        runner = choose_runner(command, place, extra) if is_web else choose_worker_runner(command, place)
+        for file, text in runner.files.items():
+            write_file(self.start_layout.folder / file, text, is_durable=False)
+        spec = self._spec(process, {**runner.environment, **environment}, has_socket=is_web and runner.takes_socket)
+        write_json(self.start_layout.spec(name), {**spec, "argv": runner.argv}, mode=0o600, is_durable=False)
+        self._write_program(name, _LAUNCHER, stop_group=runner.stops_group, stop_signal=runner.stop_signal)
         if is_web:
             self._render_relay(process)
         return process
@@ -169,11 +168,21 @@ class _Renderer:
         write_json(self.start_layout.spec(name), {**spec, **of_program}, mode=0o600, is_durable=False)
         self._write_program(name, _RELAY, stop_group=False)
 
-    def _write_program(self, name: str, script: Path, *, stop_group: bool) -> None:
+    def _write_program(self, name: str, script: Path, *, stop_group: bool, stop_signal: str = "TERM") -> None:
         argv = (sys.executable, "-I", "-S", str(script), str(self.start_layout.spec(name)))
         drain_s = self.node.settings.drain_timeout_s + STOP_MARGIN_S
-        ini = render_program(self._program(name), argv, drain_s=drain_s, stop_group=stop_group)
+        ini = render_program(self._program(name), argv, drain_s=drain_s, stop_group=stop_group, stop_signal=stop_signal)
         write_file(self.start_layout.program(name), ini, is_durable=False)
+
+    def _place(self, process: Process) -> Place:
+        return Place(
+            program=process.program,
+            source=self.release_layout.source,
+            folder=self.start_layout.folder,
+            tmp=self.release_layout.tmp,
+            venv=find_venv(self.app, self.slug),
+            python_version=self.slug.python_version,
+        )
 
     def _spec(self, process: Process, environment: Mapping[str, str], *, has_socket: bool) -> dict[str, Any]:
         account = self.node.account

@@ -38,7 +38,9 @@ def test_changes_are_told_in_one_line():
         (["gunicorn blog.wsgi"], ("gunicorn",)),
         (["true && bin/gunicorn x"], ("gunicorn",)),
         (["gunicorn -k uvicorn_worker.UvicornWorker a:b"], ("gunicorn", "uvicorn-worker")),
-        (["uvicorn a:b --port $PORT", "python gunicorn_metrics.py"], ()),
+        (["uvicorn a:b --port $PORT", "python gunicorn_metrics.py"], ("uvicorn",)),
+        (["python -m hypercorn a:b"], ("hypercorn",)),
+        (["mod_wsgi a:b", "python uvicorn_metrics.py"], ()),
     ],
 )
 def test_servers_of_commands(commands, servers):
