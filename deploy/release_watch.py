@@ -74,29 +74,41 @@ class ReleaseWatch:
             before.key = key
             return
         self._end(key.app)
-        watch = self._plan_watch(key)
-        if watch and watch.until > time.time():
-            self._watches[key.app] = watch
+        with self._not_failing(key):
+            watch = self._plan_watch(key)
+            if watch and watch.until > time.time():
+                self._watches[key.app] = watch
 
     def note_crash(self, key: StartKey, status: int | None) -> None:
         """A process of that start has ended by itself. Exit status 0 is no crash, an unknown one (None) is."""
         watch = self._watches.get(key.app)
         if watch and watch.key == key and status != 0 and time.time() <= watch.until:
             watch.crashes += 1
-            self._judge(watch)
+            with self._not_failing(key):
+                self._judge(watch)
 
     def turn(self, now: float) -> None:
         """Count what the router logged meanwhile; forget what is new no more. `now` is in seconds since 1970."""
         for watch in list(self._watches.values()):
-            if self._layout.app(watch.key.app).live_number() != watch.key.release:
-                self._end(watch.key.app)
-                continue
-            for error in self._read_errors(watch):
-                if watch.went_live_at <= error.began_at and error.at <= watch.until:
-                    watch.errors += self._concerns(watch, error)
-            self._judge(watch)
+            with self._not_failing(watch.key):
+                if self._layout.app(watch.key.app).live_number() != watch.key.release:
+                    self._end(watch.key.app)
+                    continue
+                for error in self._read_errors(watch):
+                    if watch.went_live_at <= error.began_at and error.at <= watch.until:
+                        watch.errors += self._concerns(watch, error)
+                self._judge(watch)
             if now > watch.until:
                 self._end(watch.key.app)
+
+    @contextlib.contextmanager
+    def _not_failing(self, key: StartKey) -> Iterator[None]:
+        """Who looks after all apps does not fall over one that cannot be watched."""
+        try:
+            yield
+        except Exception:
+            _log.exception("a release is not watched", extra={"start": key.name})
+            self._end(key.app)
 
     def _plan_watch(self, key: StartKey) -> Watch | None:
         """None when nobody asked for it, or there is no release to go back to."""

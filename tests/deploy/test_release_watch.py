@@ -231,3 +231,16 @@ def test_large_log_is_emptied_and_nothing_else_in_its_place(scene):
     trim_router_errors(log)
     assert log.stat().st_size == 0
     trim_router_errors(log.with_name("none"))
+
+
+def test_app_that_cannot_be_watched_does_not_harm_the_others(scene):
+    scene.make_release("shop", 1)
+    scene.make_release("shop", 2)
+    scene.node.layout.app("shop").slug("slug-2").record.write_text("{")
+    watch = scene.watch()
+    watch.attend(StartKey("shop", 2, 1))
+    watch.attend(BLOG)
+    for _ in range(3):
+        scene.log_error()
+    watch.turn(time.time())
+    assert [taken[0] for taken in scene.taken_back] == ["blog"]
