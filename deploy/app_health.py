@@ -8,22 +8,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from deploy.finding import FAIL, OK, WARN, Finding
-from deploy.node_status import DOWN, NodeStatus
+from deploy.live_start import UNWELL
+from deploy.node_status import DOWN, UNATTENDED, NodeStatus
 from deploy.release import Release, read_live_release
-from deploy.start import WEB
-from toppcloud.app_layout import AppLayout
+from toppcloud.app_layout import AppLayout, SlugLayout
 from toppcloud.durations import now_utc, render_iso
 from toppcloud.layout import Layout
 from toppcloud.lock import read_holder
 from toppcloud.node import Node
-from toppcloud.unix import connect_unix
+from toppcloud.slug import read_slug
 
-_KNOCK_S = 2.0
 _LONG_HELD_S = 1800
 
 
 def check_routes(node: Node, status: NodeStatus) -> Iterator[Finding]:
-    """Every host name leads to an app whose socket accepts, and every app has its own host name."""
+    """Every host name leads to an app that the doorman answers for, and every app has its own host name."""
     layout = node.layout
     routes = sorted(layout.routes.iterdir()) if layout.routes.is_dir() else []
     routes = [path for path in routes if not path.name.startswith(".")]
@@ -47,21 +46,22 @@ def _check_route(layout: Layout, path: Path, status: NodeStatus) -> Iterator[Fin
         yield Finding(FAIL, f"the host {path.name} leads to {name}, and there is no such app", f"rm {path}")
     elif app.live_number() is None:
         yield Finding(WARN, f"{name} has no release yet: {path.name} answers 404", "git push toppcloud main")
-    elif status.is_running and (why := _refusal(app)):
+    elif status.is_running and (why := _find_closed(app, status)):
         cure = f"toppcloud ps:restart -a {name}; toppcloud logs -a {name}"
         yield Finding(FAIL, f"{name}: nobody listens for {path.name} ({why})", cure)
 
 
-def _refusal(app: AppLayout) -> str:
-    """Why web.sock does not accept; empty when it does, or when the app has no web process."""
-    release = _read_live(app)
-    if release is None or WEB not in release.processes:
-        return ""
+def _find_closed(app: AppLayout, status: NodeStatus) -> str:
+    """Why visitors cannot come to the app; empty when they can. Nobody connects to find out: that would be a visit,
+    and wake it."""
+    state = next((found.state for found in status.apps if found.name == app.name), UNATTENDED)
+    if state == UNATTENDED:
+        return "the doorman knows nothing of it"
+    path = app.current / "web.sock"
     try:
-        connect_unix(app.release(release.version).web_sock, timeout_s=_KNOCK_S).close()
+        return "" if path.is_socket() else f"{path} is no socket"
     except OSError as error:
         return str(error.strerror or error)
-    return ""
 
 
 def check_apps(node: Node, status: NodeStatus) -> Iterator[Finding]:
@@ -70,11 +70,11 @@ def check_apps(node: Node, status: NodeStatus) -> Iterator[Finding]:
         yield from _check_runtime(node.layout.app(name))
     if not status.is_running:
         return
-    down = [app for app in status.apps if app.state == DOWN]
-    for app in down:
-        what = f"{app.name}: a process of v{app.release} does not run"
+    failing = [app for app in status.apps if app.state in (DOWN, UNWELL)]
+    for app in failing:
+        what = f"{app.name}: v{app.release} is {app.state}: {app.why}"
         yield Finding(FAIL, what, f"toppcloud ps -a {app.name}; toppcloud logs -a {app.name}")
-    if status.apps and not down:
+    if status.apps and not failing:
         words = [app.state for app in status.apps]
         counts = ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
         yield Finding(OK, f"{len(words)} {'app' if len(words) == 1 else 'apps'}: {counts}")
@@ -94,9 +94,18 @@ def _check_runtime(app: AppLayout) -> Iterator[Finding]:
     slug = app.slug(release.slug)
     if not slug.record.exists():
         yield Finding(FAIL, f"{app.name}: the slug of v{live} is gone", f"toppcloud ps:rebuild -a {app.name}")
-    elif not (slug.venv / "bin" / "python").exists():
+    elif _wants_python(slug) and not (slug.venv / "bin" / "python").exists():
         what = f"{app.name}: the virtualenv of v{live}, or its interpreter, is gone"
         yield Finding(FAIL, what, f"toppcloud ps:restart -a {app.name} builds it again")
+
+
+def _wants_python(layout: SlugLayout) -> bool:
+    """A static site has no virtualenv."""
+    try:
+        slug = read_slug(layout)
+    except (KeyError, TypeError, ValueError):
+        return True
+    return slug is None or slug.python_version is not None
 
 
 def _read_live(app: AppLayout) -> Release | None:

@@ -18,6 +18,7 @@ from deploy.host import http_answers, ssh_answers
 from deploy.node_memory import read_node_memory
 from deploy.node_programs import list_node_programs
 from deploy.node_status import NodeStatus, read_status, render_uptime
+from deploy.open_addresses import check_addresses
 from deploy.ports import find_port_holders, render_holder
 from toppcloud.durations import render_size
 from toppcloud.errors import ToppcloudError
@@ -44,6 +45,7 @@ def examine_node(node: Node) -> Iterator[Finding]:
     yield from check_secrets(node.layout)
     yield from check_routes(node, status)
     yield from check_apps(node, status)
+    yield from check_addresses(node.layout, status)
     yield from check_locks(node.layout)
 
 

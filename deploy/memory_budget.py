@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from deploy.app_settings import read_app_settings
-from deploy.memory_sizes import Size, measure, read_sizes
+from deploy.live_start import find_live_key
+from deploy.memory_sizes import Size, measure, read_sizes, remember_fresh
 from deploy.node_memory import NodeMemory, read_node_memory
 from deploy.start_key import WEB, StartKey
 from toppcloud.app_layout import AppLayout
@@ -77,6 +78,13 @@ def require_memory(
     running = {name: size.count for name, size in measured.items()}
     needs = plan_needs(wanted, running, {**read_sizes(app), **measured})
     refuse_needs(app.name, needs, memory, override)
+
+
+def remember_start(node: Node, app: AppLayout) -> None:
+    """Keep what the start takes that has just gone live, for when the app sleeps and the next change is made."""
+    live = find_live_key(node.layout, app.name)
+    if live:
+        remember_fresh(node.layout, live, read_app_settings(app).formation)
 
 
 def refuse_needs(app: str, needs: list[Need], memory: NodeMemory, override: str) -> None:

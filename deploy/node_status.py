@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.app_settings import read_app_settings
+from deploy.doorman_client import AppDoor, DoormanClient
+from deploy.live_start import STOPPED, UNWELL
 from deploy.node_programs import list_node_programs
-from deploy.supervisor import ProgramState, Supervisor
+from deploy.start_key import WEB, parse_program_name
+from deploy.supervisor import STOPPING, ProgramState, Supervisor
 from toppcloud.errors import ToppcloudError
 from toppcloud.layout import Layout
 from toppcloud.settings import NodeSettings, read_settings
 
-STOPPED, UP, DOWN, NO_RELEASE = "stopped", "up", "down", "no release"
+DOWN, NO_RELEASE, UNATTENDED = "down", "no release", "unattended"
 
 
 @dataclass(frozen=True)
 class AppStatus:
-    """One app, in a word: `up`, `down` (a process of it does not run), `stopped`, `no release`."""
+    """One app, in a word: `awake`, `asleep`, `waking`, `unwell` or `stopped` as the doorman sees it, `down` (a worker
+    of it does not run), `no release`, `unattended` (the doorman knows nothing of it)."""
 
     name: str
     release: int | None
     state: str
     url: str
+    why: str = ""
+    """What is the matter with it."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,8 @@ def read_status(layout: Layout) -> NodeStatus:
     names = [program.name for program in list_node_programs(layout)]
     own = {name: states[name] for name in names if name in states}
     own |= {name: state for name, state in states.items() if "." not in name}
-    apps = tuple(_read_app(layout, settings, name, states) for name in layout.app_names())
+    doors = read_doors(layout)
+    apps = tuple(_read_app(layout, settings, name, states, doors) for name in layout.app_names())
     return NodeStatus(layout.root, settings, True, pid, own, apps)
 
 
@@ -64,14 +72,41 @@ def render_uptime(started_at: float) -> str:
     return f"{seconds} s"
 
 
-def _read_app(layout: Layout, settings: NodeSettings, name: str, states: dict[str, ProgramState]) -> AppStatus:
-    app = layout.app(name)
-    release = app.live_number()
-    live = [state for program, state in states.items() if program.startswith(f"{name}.") and f".v{release}." in program]
+def read_doors(layout: Layout) -> dict[str, AppDoor]:
+    """What the doorman knows of each app; nothing when it does not answer."""
+    with contextlib.suppress(ToppcloudError):
+        return DoormanClient(layout).states()
+    return {}
+
+
+def _read_app(
+    layout: Layout,
+    settings: NodeSettings,
+    name: str,
+    states: Mapping[str, ProgramState],
+    doors: Mapping[str, AppDoor],
+) -> AppStatus:
+    release = layout.app(name).live_number()
+    state, why = choose_app_state(release, doors.get(name), _find_down(name, release, states))
+    return AppStatus(name, release, state, settings.url(name), why)
+
+
+def choose_app_state(release: int | None, door: AppDoor | None, down: str) -> tuple[str, str]:
+    """One word for an app and what is the matter; `down` names a worker that should run and does not."""
     if release is None:
-        word = NO_RELEASE
-    elif read_app_settings(app).stopped:
-        word = STOPPED
-    else:
-        word = UP if all(state.is_running for state in live) else DOWN
-    return AppStatus(name, release, word, settings.url(name))
+        return NO_RELEASE, ""
+    if door is None:
+        return UNATTENDED, "the doorman knows nothing of it"
+    if door.state in (STOPPED, UNWELL):
+        return door.state, door.why
+    return (DOWN, f"{down} does not run") if down else (door.state, "")
+
+
+def _find_down(name: str, release: int | None, states: Mapping[str, ProgramState]) -> str:
+    for program, state in states.items():
+        parsed = parse_program_name(program)
+        if parsed and parsed[0].app == name and parsed[0].release == release and not state.is_running:
+            process_type = parsed[1].split(".", 1)[0]
+            if process_type != WEB and state.state != STOPPING:
+                return parsed[1]
+    return ""

@@ -24,6 +24,7 @@ from supervisor.medusa import asyncore_25 as asyncore
 from supervisor.options import ProcessGroupConfig, UnhosedConfigParser
 from supervisor.xmlrpc import Faults, RPCError
 
+from deploy.adopted_process import AdoptedProcesses
 from deploy.process_record import (
     ProcessRecord,
     forget_process,
@@ -32,6 +33,7 @@ from deploy.process_record import (
     read_processes,
     record_process,
 )
+from deploy.program_table import ProgramTable
 from deploy.router_errors import trim_router_errors
 from deploy.supervisor_program import Program, ProgramConfig, signal_main_thread
 
@@ -64,6 +66,10 @@ class ToppcloudInterface:
 
     def __init__(self, supervisord: Any) -> None:
         self._supervisord = supervisord
+        self._programs = supervisord.process_groups = ProgramTable()
+        supervisord.get_process_map = dict  # programs have no output for its loop to wait for
+        self._adopted = AdoptedProcesses()
+        asyncore.socket_map[self._adopted.fd] = self._adopted
 
     def rebuild(self) -> None:
         """Know all programs of the node, and what an earlier supervisord knew: its processes are taken over."""
@@ -76,8 +82,8 @@ class ToppcloudInterface:
             except RPCError as error:
                 self._supervisord.options.logger.warn(f"{path} cannot be read: {error.text}")
         for record in records:
-            if record.name in self._supervisord.process_groups:
-                self._find(record.name).take_over(record)
+            if record.name in self._programs:
+                self._find(record.name).take_over(record, self._adopted)
             else:
                 self._abandon(record)
 
@@ -99,7 +105,7 @@ class ToppcloudInterface:
                 configs = options.processes_from_section(parser, section, name, ProgramConfig)
             except ValueError as error:
                 raise RPCError(Faults.FAILED, str(error)) from error
-            configs[0].path = path
+            configs[0].path, configs[0].table = path, self._programs
             group = ProcessGroupConfig(options, name, configs[0].priority, configs)
             if self._take_up(name, group) and name not in recorded:
                 record_process(name, 0, path)
@@ -120,7 +126,7 @@ class ToppcloudInterface:
     def stop(self, name: str, patience_s: float | None = None) -> bool:
         """One that is not known has stopped: two may want its end."""
         self._supervisord.reap()
-        if name in self._supervisord.process_groups:
+        if name in self._programs:
             program = self._find(name)
             if patience_s is not None:
                 program.config.stopwaitsecs = min(program.config.stopwaitsecs, patience_s)
@@ -130,7 +136,7 @@ class ToppcloudInterface:
     def remove(self, name: str) -> bool:
         """Forget a program, if it is known. Raises FAILED while it has not stopped."""
         self._supervisord.reap()
-        if name not in self._supervisord.process_groups:
+        if name not in self._programs:
             return True
         program = self._find(name)
         if not program.is_over:
@@ -143,25 +149,23 @@ class ToppcloudInterface:
     def states(self, prefix: str) -> list[dict[str, Any]]:
         """All programs whose name begins with `prefix`."""
         self._supervisord.reap()
-        groups = self._supervisord.process_groups
-        return [_describe(self._find(name)) for name in groups if name.startswith(prefix)]
+        return [_describe(self._find(name)) for name in self._programs if name.startswith(prefix)]
 
     def state(self, name: str) -> dict[str, Any]:
         """One program; an empty struct when there is none of that name."""
         self._supervisord.reap()
-        return _describe(self._find(name)) if name in self._supervisord.process_groups else {}
+        return _describe(self._find(name)) if name in self._programs else {}
 
     def stop_all(self, _event: object) -> None:
         mark_process("supervisord", f"stop {NODE_STOP_S}")
-        for group in self._supervisord.process_groups.values():
-            for program in group.processes.values():
-                program.config.stopwaitsecs = min(program.config.stopwaitsecs, NODE_STOP_S)
-                program.end(is_wish=False)
+        for program in self._programs.programs():
+            program.config.stopwaitsecs = min(program.config.stopwaitsecs, NODE_STOP_S)
+            program.end(is_wish=False)
 
     def trim_logs(self, _event: object) -> None:
         """Keep logs of the node's own programs small: the old half-file is kept as `.1`. Lines are appended, so the
         writer goes on at the new end."""
-        for path in {p.config.output for g in self._supervisord.process_groups.values() for p in g.processes.values()}:
+        for path in {program.config.output for program in self._programs.programs()}:
             with contextlib.suppress(OSError), open(path, "r+b") as log:  # noqa: PTH123
                 if os.fstat(log.fileno()).st_size > _LARGEST_LOG_BYTES:
                     with open(f"{path}.1", "wb") as kept:  # noqa: PTH123
@@ -170,7 +174,7 @@ class ToppcloudInterface:
         trim_router_errors(_ROUTER_ERRORS)
 
     def _find(self, name: str) -> Program:
-        group = self._supervisord.process_groups.get(name)
+        group = self._programs.get(name)
         if group is None:
             raise RPCError(Faults.BAD_NAME, name)
         program: Program = next(iter(group.processes.values()))
@@ -178,9 +182,10 @@ class ToppcloudInterface:
         return program
 
     def _take_up(self, name: str, config: Any) -> bool:
-        if name in self._supervisord.process_groups and not self._find(name).is_over:
+        if name in self._programs and not self._find(name).is_over:
             return False
-        self._supervisord.process_groups.pop(name, None)
+        if name in self._programs:
+            del self._programs[name]
         return bool(self._supervisord.add_process_group(config))
 
 

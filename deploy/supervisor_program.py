@@ -17,9 +17,10 @@ from supervisor.options import ProcessConfig
 from supervisor.process import Subprocess
 from supervisor.states import RUNNING_STATES, STOPPED_STATES, ProcessStates, getProcessStateDescription
 
-from deploy.adopted_process import AdoptedProcess
+from deploy.adopted_process import AdoptedProcesses
 from deploy.process_record import ProcessRecord, has_group, has_living_members, mark_process, record_process
 from deploy.program_events import tell_event
+from deploy.program_table import ProgramTable
 
 QUICK_RETRIES = 2
 LONGEST_DELAY_S = 30.0
@@ -56,8 +57,9 @@ class Program(Subprocess):  # type: ignore[misc] # supervisor has no types
         self._orphans: int | None = None
         """The group whose leader has ended while others of it live on."""
         self._orphans_until = 0.0
-        self._adopted: AdoptedProcess | None = None
-        """The process, when an earlier supervisord started it."""
+        self._adopted: AdoptedProcesses | None = None
+        """Who watches it, when an earlier supervisord started it."""
+        self._pidfd = -1
         self._are_strangers = False
         """Its processes are no children of ours."""
 
@@ -77,7 +79,19 @@ class Program(Subprocess):  # type: ignore[misc] # supervisor has no types
         state: int = ProcessStates.STOPPING if self._orphans else self.state
         return state
 
-    def take_over(self, record: ProcessRecord) -> None:
+    def change_state(self, new_state: int, expected: bool = True) -> None:
+        super().change_state(new_state, expected)
+        self.config.table.wake(self.config.name)
+
+    @property
+    def is_settled(self) -> bool:
+        """It just runs or just rests: nothing about it changes but by an end or a call."""
+        if self._orphans:
+            return False
+        rests = self.state == ProcessStates.STOPPED and (self.laststart or not self.config.autostart)
+        return bool(rests) or self.state in (ProcessStates.RUNNING, ProcessStates.FATAL)
+
+    def take_over(self, record: ProcessRecord, adopted: AdoptedProcesses) -> None:
         """Go on from what an earlier supervisord recorded: watch what lives, start again what has died since."""
         if record.stop_s is not None:
             self.config.stopwaitsecs = record.stop_s
@@ -85,12 +99,11 @@ class Program(Subprocess):  # type: ignore[misc] # supervisor has no types
         self.spawns = 1 if record.pid else 0
         self._are_strangers = True
         try:
-            self._adopted = AdoptedProcess(record, self._lose)
+            self._pidfd = adopted.watch(record, self._lose)
         except ProcessLookupError:
             self._take_over_ended(record)
             return
-        self.pid = record.pid
-        self.dispatchers = {self._adopted.fd: self._adopted}
+        self._adopted, self.pid = adopted, record.pid
         self.change_state(ProcessStates.RUNNING)
         if record.was_told:
             self.killing, self.delay = True, time.time() + self.config.stopwaitsecs
@@ -112,16 +125,13 @@ class Program(Subprocess):  # type: ignore[misc] # supervisor has no types
 
     def look(self) -> None:
         """See the end of an adopted process that the loop has not come to yet."""
-        if self._adopted and self._adopted.has_ended:
-            self._lose()
+        if self._adopted:
+            self._adopted.look(self._pidfd)
 
     def _lose(self) -> None:
-        assert self._adopted
-        pid, self.dispatchers = self.pid, {}
-        self._adopted.close()
         self._adopted = None
         self.config.options.logger.info(f"{self.config.name}: adopted, so how it ended is not known")
-        self.finish(pid, None)
+        self.finish(self.pid, None)
 
     def begin(self) -> None:
         """Start it now, unless it runs. Crashes of the past count no more."""
@@ -161,9 +171,6 @@ class Program(Subprocess):  # type: ignore[misc] # supervisor has no types
         if pid and number != signal.SIGKILL:
             _signal_group(pid, signal.SIGCONT)
         return refusal
-
-    def drain(self) -> None:
-        """No output comes to us, and what watches an adopted process must not be asked while it is told of its end."""
 
     def spawn(self) -> int | None:
         self.spawns += 1
@@ -218,9 +225,12 @@ class Program(Subprocess):  # type: ignore[misc] # supervisor has no types
         if self.state == ProcessStates.EXITED and time.time() < self._respawn_at:
             return
         super().transition()
+        if self.is_settled:
+            self.config.table.settle(self.config.name)
 
     def _await_orphans(self, group: int, limit_s: float) -> None:
         self._orphans, self._orphans_until = group, time.time() + limit_s
+        self.config.table.wake(self.config.name)
         _signal_group(group, signal.SIGTERM)
         _signal_group(group, signal.SIGCONT)
 
@@ -247,6 +257,8 @@ class ProgramConfig(ProcessConfig):  # type: ignore[misc]
 
     path = ""
     """The INI file that it was read from."""
+    table: ProgramTable
+    """What it is in."""
 
     def make_process(self, group: Any = None) -> Program:
         program = Program(self)

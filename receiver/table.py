@@ -13,11 +13,7 @@ from toppcloud.errors import WRONG_USAGE, ToppcloudError, suggest_nearest
 APP = Option(("-a", "--app"), "app", "the app; on the laptop read from the git remote", "APP")
 JSON = Option(("--json",), "as_json", "print JSON")
 STAGE = Option(("--stage",), "stage", "keep it for the next release instead of making one now")
-NO_CHECK = Option(
-    ("--no-check",),
-    "no_check",
-    "go live without asking the new processes whether they answer, and without counting memory",
-)
+NO_CHECK = Option(("--no-check",), "no_check", "go live without looking at memory or asking for an answer")
 LEAVE_FILES = Option(("--leave-files",), "leave_files", "go on although written files stay behind in the old release")
 RELEASE_COMMAND = Option(("--release-command",), "release_command", "run the app's release command too")
 CONFIRM = Option(("--confirm",), "confirm", "the app's name, to show that it is meant", "NAME")

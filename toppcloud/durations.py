@@ -21,6 +21,14 @@ def parse_duration(value: str | int | float) -> float:
     return float(match[1]) * _UNITS_S[match[2]]
 
 
+def render_span(seconds: float) -> str:
+    """`30 min`, `2 h`, `90 min`, `1.5 s`: in the largest unit that it is a whole number of."""
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= length and seconds % length == 0:
+            return f"{seconds / length:g} {unit}"
+    return f"{seconds:g} s"
+
+
 def render_age(then: datetime, now: datetime) -> str:
     """`8 s ago`, `2 min ago`, `3 h ago`, `yesterday`, `5 d ago`."""
     seconds = max(0, int((now - then).total_seconds()))

@@ -115,7 +115,7 @@ def render_status(found: NodeStatus) -> list[str]:
         (state.name, state.state.lower(), f"pid {state.pid or '-'}", f"since {render_uptime(state.started_at)}")
         for state in found.programs.values()
     ]
-    apps = [(app.name, app.state, f"v{app.release}" if app.release else "", app.url) for app in found.apps]
+    apps = [(app.name, app.state, f"v{app.release}" if app.release else "", app.url, app.why) for app in found.apps]
     return [*lines, *render_table(programs), "", *(render_table(apps) or ["No apps yet. git push toppcloud main"])]
 
 
@@ -131,7 +131,9 @@ def status_value(found: NodeStatus) -> dict[str, Any]:
             {"name": state.name, "state": state.state.lower(), "pid": state.pid, "spawns": state.spawns}
             for state in found.programs.values()
         ],
-        "apps": [{"name": a.name, "release": a.release, "state": a.state, "url": a.url} for a in found.apps],
+        "apps": [
+            {"name": a.name, "release": a.release, "state": a.state, "url": a.url, "why": a.why} for a in found.apps
+        ],
     }
 
 

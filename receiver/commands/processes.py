@@ -1,101 +1,32 @@
-"""ps, ps:scale, ps:restart, ps:rebuild, ps:stop, ps:start."""
+"""ps:scale, ps:restart, ps:rebuild, ps:stop, ps:start, ps:idle, ps:sleep. `ps` itself: process_list.py."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from deploy.app_lock import lock_release
+from deploy.app_processes import IDLE_OWN, read_idle
 from deploy.app_settings import edit_app_settings, read_app_settings, update_app_settings
-from deploy.process_memory import read_memory_bytes, read_tree
+from deploy.doorman_client import DoormanClient
 from deploy.release import read_live_release, require_live_release
-from deploy.settle import RunningProgram, parse_program, settle
-from deploy.start import choose_formation, find_live_start
-from deploy.start_key import StartKey
-from deploy.supervisor import ProgramState, Supervisor
+from deploy.settle import settle
+from deploy.start import choose_formation
 from hooks.changes import Wishes, restart_app, start_app, stop_processes
 from hooks.pipeline import Delivery, deliver
 from receiver.branch_tip import open_branch_tip
+from receiver.commands.process_list import render_idle
 from receiver.session import Session
-from toppcloud.app_layout import AppLayout
-from toppcloud.durations import now_utc, render_age, render_iso, render_size
 from toppcloud.errors import ToppcloudError, suggest_nearest
+from toppcloud.idle import parse_idle
 from toppcloud.names import parse_process_type
 
 _MOST_PROCESSES = 100
+DEFAULT = "default"
 
 
-@dataclass(frozen=True)
-class _Row:
-    program: RunningProgram
-    state: ProgramState
-    memory_bytes: int
-    is_live: bool
-
-    @property
-    def word(self) -> str:
-        if self.state.state == "RUNNING":
-            return "up" if self.is_live else "draining"
-        return self.state.state.lower()
-
-    @property
-    def since(self) -> datetime:
-        return datetime.fromtimestamp(self.state.started_at, UTC)
-
-
-def show(session: Session, *, app: str, as_json: bool) -> None:
-    layout = session.app(app)
-    rows = _read_rows(session, layout)
-    if as_json:
-        session.print_json([_row_json(row) for row in rows])
-        return
-    release = read_live_release(layout)
-    settings = read_app_settings(layout)
-    if settings.stopped:
-        session.write(f"{app} is stopped. Start it: toppcloud ps:start -a {app}")
-    elif release is None:
-        session.write(f"{app} has no release yet. git push toppcloud main")
-    session.print_table(
-        (
-            row.program.process,
-            row.word,
-            render_size(row.memory_bytes),
-            f"v{row.program.key.release}",
-            f"started {render_age(row.since, now_utc())}",
-            f"{row.state.spawns} starts" if row.state.spawns > 1 else "",
-        )
-        for row in rows
-    )
-
-
-def _read_rows(session: Session, app: AppLayout) -> list[_Row]:
-    number = app.live_number()
-    start = find_live_start(app.release(number)) if number else None
-    live = StartKey(app.name, number, start.number) if number and start else None
-    rows = []
-    for name, state in sorted(Supervisor(session.node.layout).states(prefix=f"{app.name}.").items()):
-        program = parse_program(name)
-        if program and not program.is_relay:
-            pids = read_tree(state.pid) if state.pid else []
-            rows.append(_Row(program, state, read_memory_bytes(pids), program.key == live))
-    return rows
-
-
-def _row_json(row: _Row) -> dict[str, object]:
-    return {
-        "process": row.program.process,
-        "state": row.word,
-        "release": row.program.key.release,
-        "since": render_iso(row.since),
-        "memory_bytes": row.memory_bytes,
-        "pid": row.state.pid or None,
-    }
-
-
-def scale(session: Session, *, app: str, formation: tuple[str, ...]) -> None:
+def scale(session: Session, *, app: str, formation: tuple[str, ...], no_check: bool) -> None:
     layout = session.app(app)
     release = read_live_release(layout)
     if not formation:
@@ -119,7 +50,8 @@ def scale(session: Session, *, app: str, formation: tuple[str, ...]) -> None:
     edit_app_settings(layout, lambda old: dataclasses.replace(old, formation={**old.formation, **wanted}))
     try:
         if release is not None and not read_app_settings(layout).stopped:
-            restart_app(session.node, layout, Wishes(session.person, runs_release_command=False), session.console)
+            wishes = Wishes(session.person, checks=not no_check, runs_release_command=False)
+            restart_app(session.node, layout, wishes, session.console)
     except BaseException:
         update_app_settings(layout, formation=before)
         raise
@@ -171,13 +103,35 @@ def stop(session: Session, *, app: str) -> None:
     session.write(f"{app} is stopped; visitors get a 503 page. Start it: toppcloud ps:start -a {app}")
 
 
-def start(session: Session, *, app: str) -> None:
+def start(session: Session, *, app: str, no_check: bool) -> None:
     layout = session.app(app)
     if not read_app_settings(layout).stopped:
         session.write(f"{app} is not stopped.")
         return
-    start_app(session.node, layout, Wishes(session.person, runs_release_command=False), session.console)
+    wishes = Wishes(session.person, checks=not no_check, runs_release_command=False)
+    start_app(session.node, layout, wishes, session.console)
     session.write(f"{app} is started: {session.node.settings.url(app)}")
+
+
+def idle(session: Session, *, app: str, span: str | None) -> None:
+    """Show, or set, after how long without a visit the app sleeps. The doorman heeds it within seconds."""
+    layout = session.app(app)
+    if span == DEFAULT:
+        update_app_settings(layout, idle=None)
+    elif span is not None:
+        parse_idle(span)
+        update_app_settings(layout, idle=span.strip().lower())
+    found = read_idle(session.node, layout)
+    back = f". Back to the default: toppcloud ps:idle {DEFAULT}" if found.origin == IDLE_OWN else ""
+    session.write(f"{app} {render_idle(found)} ({found.origin}){back}")
+
+
+def sleep(session: Session, *, app: str) -> None:
+    """Let the app sleep now; its next visitor wakes it."""
+    layout = session.app(app)
+    require_live_release(layout)
+    DoormanClient(session.node.layout).sleep(app)
+    session.write(f"{app} sleeps. Its next visitor wakes it: {session.node.settings.url(app)}")
 
 
 def _parse_scale(word: str) -> tuple[str, int]:

@@ -42,6 +42,8 @@ STEPS: dict[str, tuple[list[str], str]] = {
     "ps:restart": (["ps:restart"], "restarted"),
     "ps:stop": (["ps:stop"], "stopped"),
     "ps:start": (["ps:start"], "started"),
+    "ps:idle": (["ps:idle", "{n}h"], "sleeps after {n} h without a visit"),
+    "ps:sleep": (["ps:sleep"], "sleeps"),
     "ps:rebuild": (["ps:rebuild"], "live"),
     "logs": (["logs", "-n", "5", "--process", "web"], " web.1 "),
     "run": (["run", "--", "echo", "two  words"], "two  words\n"),

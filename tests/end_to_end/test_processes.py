@@ -104,9 +104,10 @@ def test_workers_never_overlap_with_their_successors(node: LiveNode, live_app: M
 
 def test_scale_stop_and_start(node: LiveNode, live_app: Make) -> None:
     repository = live_app()
+    repository.toppcloud("config:set", "GUNICORN_CMD_ARGS=--workers 1")
     said = repository.toppcloud("ps:scale", "web=2")
     assert said.status == 0, said.all
-    wait_until(lambda: [row["process"] for row in ps(repository) if row["state"] == "up"] == ["web.1", "web.2"])
+    wait_until(lambda: [row["process"] for row in ps(repository) if row["state"] == "awake"] == ["web.1", "web.2"])
     assert repository.toppcloud("ps:stop").status == 0
     answer = node.request(repository.app)
     assert answer.status == 503

@@ -32,6 +32,7 @@ NODE = {
         (["config:get", "S"], ["SECRET", "STRIPE_KEY"]),
         (["config:set", "ST"], ["STRIPE_KEY="]),
         (["ps:scale", ""], ["web=", "worker="]),
+        (["ps:idle", ""], ["15m", "2h", "30m", "default", "never"]),
         (["logs", "--process", ""], ["web", "worker"]),
         (["logs", "--release", ""], ["v17", "v18"]),
         (["logs", "-a", ""], ["blog", "shop"]),

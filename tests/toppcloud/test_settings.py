@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from toppcloud.durations import parse_duration
+from toppcloud.durations import parse_duration, render_span
 from toppcloud.errors import ToppcloudError
 from toppcloud.settings import NodeSettings, parse_address, read_settings, write_settings
 
@@ -44,6 +44,14 @@ def test_addresses() -> None:
 
 def test_durations() -> None:
     assert [parse_duration(text) for text in (90, "90s", "1.5m", "2h", " 3 d ", 0.5)] == [90, 90, 90, 7200, 259200, 0.5]
+    assert [render_span(s) for s in (1800, 5400, 7200, 86400, 90, 1.5)] == [
+        "30 min",
+        "90 min",
+        "2 h",
+        "1 d",
+        "90 s",
+        "1.5 s",
+    ]
     for text in ("", "s", "-1", "1w", "1h30m", True):
         with pytest.raises(ToppcloudError):
             parse_duration(text)
