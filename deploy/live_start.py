@@ -25,7 +25,6 @@ class Habits:
     """What does not change while a start lives."""
 
     web: Web
-    is_relayed: bool
     boot_limit_s: float
     workers: tuple[str, ...]
     """Process types beside web that do not sleep with it."""
@@ -51,7 +50,6 @@ class LiveStart:
     """When those who wait at a start that does not accept are answered for it."""
     probe: socket.socket | None = None
     """A connection of our own, to see when it is accepted."""
-    has_relays: bool = True
     is_listening: bool = False
     """The doorman's loop watches the listener."""
     is_frozen: bool = False
@@ -82,7 +80,6 @@ def read_habits(node: Node, key: StartKey) -> Habits:
     web = slug.web if slug else Web()
     return Habits(
         web=web,
-        is_relayed=layout.relayed.exists(),
         boot_limit_s=(slug.check.timeout_s if slug else None) or node.settings.boot_timeout_s,
         workers=tuple(name for name in (release.processes if release else ()) if name not in (WEB, *web.sleeps_with)),
     )

@@ -48,10 +48,11 @@ class Sleeper:
         process_type = process.split(".", 1)[0]
         return process_type == WEB or process_type in self.sleeps_with
 
-    def processes(self, *, relays: bool) -> list[str]:
+    def processes(self) -> list[str]:
         """The names of all that belongs to the start awake, as its files say."""
+        is_relayed = self.key.release_layout(self.layout).relayed.exists()
         names = sorted(path.stem for path in self.start.folder.glob("*.ini"))
-        return [name for name in names if self.is_ours(name) and (relays or not name.endswith(RELAY))]
+        return [name for name in names if self.is_ours(name) and (is_relayed or not name.endswith(RELAY))]
 
     def running(self) -> dict[str, ProgramState]:
         """What supervisord knows of them, by program name. Raises ToppcloudError when it does not answer."""
@@ -60,20 +61,14 @@ class Sleeper:
         return {name: states[name] for name, known in parsed.items() if known and known[0] == self.key}
 
 
-def wake_programs(sleeper: Sleeper, *, relays: bool) -> None:
-    """Start what slept. Returns as soon as the processes were spawned. Relays of programs that serve their own $PORT
-    are left for later: one that accepts before its program does would hide who waits."""
-    start_programs(sleeper, sleeper.processes(relays=relays))
-    sleeper.start.asleep.unlink(missing_ok=True)
-
-
-def start_programs(sleeper: Sleeper, processes: list[str]) -> None:
-    """Add and start these: ["web.1", "worker.1"]."""
+def wake_programs(sleeper: Sleeper) -> None:
+    """Start what slept. Returns as soon as the processes were spawned."""
     supervisor = Supervisor(sleeper.layout)
     key = sleeper.key
-    for process in processes:
+    for process in sleeper.processes():
         supervisor.add(sleeper.start.program(process))
         supervisor.start(f"{key.app}.{process}.v{key.release}.{key.start}")
+    sleeper.start.asleep.unlink(missing_ok=True)
 
 
 def fall_asleep(sleeper: Sleeper, *, tries_for_s: float = 0.0) -> str | None:
@@ -107,15 +102,6 @@ def _end_while_nobody_is_in(sleeper: Sleeper) -> bool:
         for name in _programs(sleeper):
             Supervisor(sleeper.layout).stop(name, wait=False, patience_s=_STOP_PATIENCE_S)
     return True
-
-
-def stop_relays(sleeper: Sleeper) -> None:
-    """So that who waits is seen, and can be answered."""
-    supervisor = Supervisor(sleeper.layout)
-    for name in sleeper.running():
-        if RELAY in name:
-            supervisor.stop(name, wait=False)
-            supervisor.remove(name)
 
 
 def mark_asleep(start: StartLayout) -> None:

@@ -20,7 +20,6 @@ from typing import Any
 from deploy.answers import UNAVAILABLE, Answers, read_page, read_unavailable
 from deploy.connections import Connections, read_connections
 from deploy.jobs import Jobs
-from deploy.listeners import read_listeners
 from deploy.live_start import (
     ASLEEP,
     AWAKE,
@@ -33,8 +32,7 @@ from deploy.live_start import (
     read_habits,
 )
 from deploy.open_sockets import OpenSockets
-from deploy.port_file import read_port_file
-from deploy.sleep import RELAY, Sleeper, fall_asleep, mark_asleep, start_programs, stop_relays, thaw, wake_programs
+from deploy.sleep import RELAY, Sleeper, fall_asleep, mark_asleep, thaw, wake_programs
 from deploy.start_key import WEB, StartKey, parse_program_name
 from deploy.supervisor import BACKOFF, EXITED, STOPPING, ProgramState
 from deploy.visits import are_noticed, arm, read_visit
@@ -82,6 +80,7 @@ class Watch:
         known = self._live.get(key.app)
         if known and known.key == key:
             return
+        self._answers.end(key)
         listener = self._sockets.open(key)
         habits = read_habits(self._node, key)
         live = LiveStart(key, listener, Sleeper(self._layout, key, habits.web.sleeps_with), habits, is_frozen=thaws)
@@ -200,21 +199,16 @@ class Watch:
             self._sweep(now)
 
     def _look_at_rising(self, live: LiveStart, connections: Connections, now: float) -> None:
-        if not live.has_relays:
-            self._start_relays(live)
-        elif connections.accepted or not connections.waiting:
+        if connections.accepted or not connections.waiting:
             self._be_awake(live)
-            return
-        if now - live.booted_at > live.habits.boot_limit_s:
+        elif now - live.booted_at > live.habits.boot_limit_s:
             self._be_hung(live, f"it accepts nobody, {live.habits.boot_limit_s:.0f} s after its start")
 
     def _look_at_hung(self, live: LiveStart, connections: Connections) -> None:
         """Somebody has waited there for a moment. Unless he was let in meanwhile, he is told that it is no use."""
         live.answers_at = None
         self._knocked.discard(live)
-        if not live.has_relays:
-            self._start_relays(live)
-        elif connections.accepted or not connections.waiting:
+        if connections.accepted or not connections.waiting:
             self._be_awake(live)
             return
         self._answers.answer_waiting(live.listener, read_page(live.start))
@@ -284,9 +278,6 @@ class Watch:
         self._let_go(live)
         self._become(live, UNWELL, why)
         self._answers.begin(live.key, live.listener, read_page(live.start))
-        if live.habits.is_relayed:
-            live.has_relays = False
-            self._jobs.run(lambda: stop_relays(live.sleeper), _log_failure)
 
     def _be_hung(self, live: LiveStart, why: str) -> None:
         """It runs and does not accept. Who waited is answered; who comes has a moment in which it still may."""
@@ -313,8 +304,7 @@ class Watch:
             if live.state != WAKING or self._find(live.key) is not live:
                 self._queue.leave(live)
                 continue
-            live.has_relays = not live.habits.is_relayed
-            self._do(live, functools.partial(wake_programs, live.sleeper, relays=live.has_relays), self._was_started)
+            self._do(live, functools.partial(wake_programs, live.sleeper), self._was_started)
 
     def _was_started(self, live: LiveStart, result: object) -> None:
         if not isinstance(result, Exception):
@@ -323,15 +313,6 @@ class Watch:
         else:
             _log.error("could not be started: %s", result, extra={"start": live.key.name})
             self._ask_later(live)
-
-    def _start_relays(self, live: LiveStart) -> None:
-        """As soon as the programs listen on their ports. Until then nobody is accepted, so that who waits is seen."""
-        files = [read_port_file(path) for path in live.start.folder.glob("web.*.port")]
-        listening = {listener.port for listener in read_listeners().values()}
-        if files and not live.is_busy and all(file and file.port in listening for file in files):
-            live.has_relays = True
-            relays = [name for name in live.sleeper.processes(relays=True) if name.endswith(RELAY)]
-            self._do(live, lambda: start_programs(live.sleeper, relays), lambda _, result: _log_failure(result))
 
     def _put_to_sleep(self, live: LiveStart, then: Callable[[str | None], None], *, tries_for_s: float) -> None:
         def tell(live: LiveStart, result: str | Exception | None) -> None:

@@ -206,7 +206,7 @@ def test_nobody_is_taken_from_the_socket_before_the_program_is_there(tiny_node, 
         with pytest.raises(TimeoutError):
             visitor.recv(1)
         tiny_node.supervisor.stop(ported.relay)
-        tiny_node.doorman.answer_unavailable(ported.app.name, 1, 1)
+        tiny_node.doorman.answer(ported.app.name, 1, 1, status=503)
         visitor.settimeout(10)
         visitor.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert visitor.recv(100).startswith(b"HTTP/1.1 503")
@@ -222,7 +222,7 @@ def test_relay_ends_what_it_has_begun_and_the_doorman_the_rest(tiny_node, ported
     visitor.start()
     until(lambda: len(list(Path(f"/proc/{tiny_node.pid(ported.relay)}/fd").iterdir())) > 9)
     ported.app.go_live(2)
-    tiny_node.doorman.retire(ported.app.name, 1, 1, programs=[ported.program, ported.relay])
+    tiny_node.doorman.retire(ported.app.name, 1, 1)
     visitor.join()
     assert answers == ["ported"]
     until(lambda: not ported.layout.folder.exists())
