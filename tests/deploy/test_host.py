@@ -87,7 +87,7 @@ def test_left_overs_of_a_node_whose_sockets_are_lost_are_ended_first(stopped_nod
     assert stopped_node.get(app.host).text == "v1.1"  # apps outlive those who look after them
     assert stopped_node.start() is True
     assert not any(record.is_alive for record in left)
-    assert all("orphan: nobody listens for orphan.localhost" in what for what in failures(stopped_node))
+    assert all("orphan: v1 is unwell" in what for what in failures(stopped_node))  # its slug cannot run
 
 
 @pytest.mark.node
