@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,12 +35,23 @@ class Listener:
         return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
 
 
-def find_listeners(pid: int) -> list[Listener]:
+def find_listeners(leader: int) -> list[Listener]:
     """What the process, its descendants and others of the group that it leads listen on, by port; each address once."""
+    return find_all_listeners([leader])[leader]
+
+
+def find_all_listeners(leaders: Iterable[int]) -> dict[int, list[Listener]]:
+    """The same for many at once: {812: [Listener("127.0.0.1", 5123)]}."""
     table = read_listeners()
-    pids = {*read_tree(pid), *_read_group(pid)} if table else set()
-    found = {table[inode] for one in pids for inode in _read_sockets(one) if inode in table}
-    return sorted(found, key=lambda listener: (listener.port, listener.address))
+    members = {leader: set(read_tree(leader)) if table else set() for leader in leaders}
+    for pid in _list_pids() if table else ():
+        if (group := _read_group(pid)) in members:  # children of a shell that has ended are no descendants any more
+            members[group].add(pid)
+    found = {
+        leader: {table[inode] for pid in pids for inode in _read_sockets(pid) if inode in table}
+        for leader, pids in members.items()
+    }
+    return {leader: sorted(ones, key=lambda one: (one.port, one.address)) for leader, ones in found.items()}
 
 
 def read_listeners() -> dict[str, Listener]:
@@ -63,16 +75,15 @@ def _parse_address(text: str) -> Listener:
     return Listener(socket.inet_ntop(family, b"".join(words)), int(port, 16))
 
 
-def _read_group(group: int) -> list[int]:
-    """The processes of that process group. Children of a shell that has ended are no descendants any more."""
-    pids = []
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            if os.getpgid(int(path.name)) == group:
-                pids.append(int(path.name))
-        except (ProcessLookupError, PermissionError):
-            continue
-    return pids
+def _list_pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 - names are all it takes
+
+
+def _read_group(pid: int) -> int:
+    try:
+        return os.getpgid(pid)
+    except (ProcessLookupError, PermissionError):
+        return 0
 
 
 def _read_sockets(pid: int) -> set[str]:
