@@ -31,7 +31,7 @@ def add(tiny_node, until):
         tiny_node.supervisor.add(path)
         tiny_node.supervisor.start(name)
         if waits:
-            until(lambda: read_process(tiny_node.layout.pids, name).pid)
+            until(lambda: find_processes(name))
         return name
 
     yield write
@@ -152,7 +152,7 @@ def test_program_that_was_just_started_runs_once_whenever_the_kill_comes(tiny_no
 def test_stopped_and_failing_programs_are_what_they_were(tiny_node, add, kill_supervisord, until):
     stopped = add("test.stopped", "/bin/sleep 100")
     tiny_node.supervisor.stop(stopped)
-    failing = add("test.failing", "/bin/sh -c 'exit 7'")
+    failing = add("test.failing", "/bin/sh -c 'exit 7'", waits=False)
     until(lambda: tiny_node.supervisor.state(failing).state == "BACKOFF")
     kill_supervisord()
     assert tiny_node.supervisor.state(stopped).state == "STOPPED"
@@ -293,7 +293,7 @@ def test_each_start_and_each_end_is_told(tiny_node, add, events):
 
 
 def test_end_in_a_crash_loop_is_told_with_the_moment_of_the_next_try(tiny_node, add, events):
-    name = add("test.looping", "/bin/sh -c 'exit 7'")
+    name = add("test.looping", "/bin/sh -c 'exit 7'", waits=False)
     story = [events(name) for _ in range(6)]
     assert [event["event"] for event in story] == ["started", "exited"] * 3
     assert story[-1]["until"] > tiny_node.supervisor.state(name).started_at
