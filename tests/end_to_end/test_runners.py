@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.live_node import LiveNode, Repository
+from deploy.port_file import read_port_file
 from tests.web_socket import WebSocket
 
 pytestmark = pytest.mark.node
@@ -198,3 +200,48 @@ def wait_until(is_so: Callable[[], bool], timeout_s: float = 20) -> None:
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_a_program_that_others_reach_past_the_router_is_served_and_named(node: LiveNode, new_app: Make) -> None:
+    kind = KINDS["node"]
+    require(kind.package)
+    repository = new_app({**kind.files, "Procfile": "web: ADDRESS=0.0.0.0 node server.js\n"})
+    said = repository.push()
+    assert said.status == 0, said.all
+    assert node.request(repository.app).status == 200
+    port = read_port_file(node.layout.app(repository.app).release(1).start(1).port_file("web.1")).port
+    what = f"listens on 0.0.0.0:{port}, where other machines reach it past the router"
+    assert f"!     web.1 {what}. Bind 127.0.0.1:$PORT." in said.all
+    assert f"{repository.app}: web.1 of v1 {what}" in node.node("doctor").out
+    repository.commit("Closed", {"Procfile": "web: node server.js\n"})
+    assert "past the router" not in repository.push().all
+    wait_until(lambda: f"{repository.app}: web.1" not in node.node("doctor").out)
+
+
+def test_a_program_on_a_port_of_its_own_choice_is_refused_and_the_port_named(node: LiveNode, new_app: Make) -> None:
+    kind = KINDS["node"]
+    require(kind.package)
+    server = NODE.replace("process.env.PORT", "0")
+    toml = '[checks]\ntimeout = "2s"\n'
+    repository = new_app({**kind.files, "server.js": server, "toppcloud.toml": toml})
+    said = repository.push()
+    assert said.status == 1
+    assert re.search(r"nor its \$PORT \(\d+\)\. It listens on 127\.0\.0\.1:\d+\.", said.all), said.all
+
+
+def test_mod_wsgi_runs_in_the_apps_virtualenv_and_is_empty_until_asked(node: LiveNode, live_app: Make) -> None:
+    kind = KINDS["mod_wsgi"]
+    require(kind.package)
+    repository = live_app({**kind.files, "app.py": f"{WSGI}\nprint('loaded', flush=True)\n"})
+    app = node.layout.app(repository.app)
+    seen = json.loads(node.request(repository.app, "/print").text)
+    assert Path(seen["prefix"]).parent == app.venvs
+    assert seen["cwd"] == str(app.release(1).source)
+    wait_until(lambda: "printed by the app" in app.output.read_text())
+    loaded = app.output.read_text().count("loaded")
+    old = set(pids_of(repository.app))
+    os.kill(read_port_file(app.release(1).start(1).port_file("web.1")).pid, signal.SIGKILL)
+    wait_until(lambda: len(set(pids_of(repository.app)) - old) > 3)  # httpd, its child, two daemons
+    assert app.output.read_text().count("loaded") == loaded
+    assert node.request(repository.app).status == 200
+    wait_until(lambda: app.output.read_text().count("loaded") == loaded + 1)
