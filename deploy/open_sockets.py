@@ -80,6 +80,7 @@ class OpenSockets:
             if found and found.note == address:
                 return
             listener = listen_tcp(self._node.settings.http_address)
+            listener.setblocking(False)  # nginx's workers share it, and would each wait in accept for ever
             self._park(ROUTER, listener, address)
             self._keep(ROUTER, OpenSocket(listener, address))
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+
 import pytest
 
 from toppcloud.files import swap_symlink
@@ -188,3 +192,33 @@ def test_killed_router_comes_back_on_the_same_socket(routed_node, blog):
     with routed_node.connect():
         routed_node.kill("router")
     assert routed_node.get("blog.localhost").text == "v1.1"
+
+
+def test_killed_router_loses_only_what_is_inside_it(routed_node, blog, make_traffic):
+    with make_traffic(routed_node, blog.host) as traffic:
+        for _ in range(3):
+            routed_node.kill("router")
+            served = traffic.served
+            wait_until_served(traffic, served + 20)
+    assert len(traffic.failures) <= 3 * 3, "three visitors, three kills"
+
+
+def wait_until_served(traffic, count):
+    """As its own `wait_for`, which does not go on after a failure."""
+    deadline = time.monotonic() + 20
+    while traffic.served < count:
+        assert time.monotonic() < deadline, traffic.failures
+        time.sleep(0.01)
+
+
+def test_many_who_come_while_there_is_no_router_are_served(routed_node, blog):
+    request = b"GET / HTTP/1.1\r\nHost: blog.localhost\r\nConnection: close\r\n\r\n"
+    program = routed_node.pid("router")
+    os.killpg(program, signal.SIGSTOP)  # so it accepts nobody
+    visitors = [routed_node.connect() for _ in range(50)]
+    for visitor in visitors:
+        visitor.sendall(request)
+    os.killpg(program, signal.SIGKILL)
+    for visitor in visitors:
+        with visitor:
+            assert visitor.makefile("rb").read(15) == b"HTTP/1.1 200 OK"
