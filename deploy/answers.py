@@ -6,6 +6,7 @@ Each request is read to the end of its head before it is answered, or the client
 from __future__ import annotations
 
 import contextlib
+import functools
 import http
 import json
 import select
@@ -106,12 +107,13 @@ class Answers:
             self._selector.unregister(listener)
 
     def answer_waiting(self, listener: socket.socket, page: Page) -> None:
-        """Take what waits at a listener, and answer it."""
-        for connection in accept_waiting(listener):
-            connection.setblocking(False)
-            visit = Visit(connection, page, time.monotonic() + _READ_TIMEOUT_S)
-            self._visits.add(visit)
-            self._selector.register(connection, selectors.EVENT_READ, lambda visit=visit: self._read(visit))
+        """Take all that wait at a listener, and answer them."""
+        while waiting := accept_waiting(listener):
+            for connection in waiting:
+                connection.setblocking(False)
+                visit = Visit(connection, page, time.monotonic() + _READ_TIMEOUT_S)
+                self._visits.add(visit)
+                self._selector.register(connection, selectors.EVENT_READ, functools.partial(self._read, visit))
 
     def sweep(self) -> None:
         """Close what takes too long."""

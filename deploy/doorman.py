@@ -240,6 +240,9 @@ class Doorman:
             reply({})
         elif operation == "states":
             reply({"apps": self._watch.describe()})
+        elif operation == "heed":
+            self._watch.heed_settings()
+            reply({})
         elif operation == "sleep":
             self._watch.sleep(value["app"], lambda why: reply({"why": why}))
         else:

@@ -75,6 +75,10 @@ class DoormanClient:
         """All apps that have a live release."""
         return {app: AppDoor(**value) for app, value in self._exchange({"op": "states"})["apps"].items()}
 
+    def heed_settings(self) -> None:
+        """An app's idle time was changed."""
+        self._exchange({"op": "heed"})
+
     def ping(self) -> None:
         """Return when the doorman answers."""
         self._exchange({"op": "ping"})

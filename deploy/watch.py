@@ -62,6 +62,8 @@ class Watch:
         self._jobs = Jobs(selector)
         self._queue = WakeQueue()
         self._live: dict[str, LiveStart] = {}
+        self._busy: dict[StartKey, LiveStart] = {}
+        """Those with a job under way; some may be live no more."""
         self._rising: set[LiveStart] = set()
         """Those that were started, and were not seen to accept yet."""
         self._knocked: set[LiveStart] = set()
@@ -109,14 +111,18 @@ class Watch:
         """Whether it is its app's live start."""
         return self._find(key) is not None
 
+    def heed_settings(self) -> None:
+        """Somebody changed how long an app may go unvisited."""
+        self._sweep_at = time.time()
+
     def call(self, function: Callable[[], None]) -> None:
         """Have `function` called in the doorman's loop. From any thread."""
         self._jobs.call(function)
 
     def when_free(self, key: StartKey, act: Callable[[], None]) -> None:
         """Do it once no job is under way with this start."""
-        live = self._find(key)
-        if live and live.is_busy:
+        live = self._busy.get(key)
+        if live:
             live.after.append(act)
         else:
             act()
@@ -307,6 +313,9 @@ class Watch:
             self._do(live, functools.partial(wake_programs, live.sleeper), self._was_started)
 
     def _was_started(self, live: LiveStart, result: object) -> None:
+        self._queue.leave(live)
+        if self._find(live.key) is not live:
+            return
         if not isinstance(result, Exception):
             self._be_rising(live, time.time())
             self._queue.hold(live)
@@ -370,9 +379,11 @@ class Watch:
     def _do(self, live: LiveStart, work: Callable[[], Any], then: Callable[[LiveStart, Any], None]) -> None:
         """A job for this start, one at a time; what was put off meanwhile comes after it."""
         live.is_busy = True
+        self._busy[live.key] = live
 
         def end(result: Any) -> None:
             live.is_busy = False
+            del self._busy[live.key]
             then(live, result)
             while live.after and not live.is_busy:
                 live.after.pop(0)()

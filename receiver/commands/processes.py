@@ -114,13 +114,15 @@ def start(session: Session, *, app: str, no_check: bool) -> None:
 
 
 def idle(session: Session, *, app: str, span: str | None) -> None:
-    """Show, or set, after how long without a visit the app sleeps. The doorman heeds it within seconds."""
+    """Show, or set, after how long without a visit the app sleeps."""
     layout = session.app(app)
     if span == DEFAULT:
         update_app_settings(layout, idle=None)
     elif span is not None:
         parse_idle(span)
         update_app_settings(layout, idle=span.strip().lower())
+    if span is not None:
+        DoormanClient(session.node.layout).heed_settings()
     found = read_idle(session.node, layout)
     back = f". Back to the default: toppcloud ps:idle {DEFAULT}" if found.origin == IDLE_OWN else ""
     session.write(f"{app} {render_idle(found)} ({found.origin}){back}")

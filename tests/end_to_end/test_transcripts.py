@@ -145,7 +145,7 @@ def normalise(text: str, repository: Repository) -> str:
         (r" {2,}\d+\.\d+ s\b", "  S s"),
         (r"\bin \d+ s\b", "in S s"),
         (r"\bin [\d.]+m?s\b", "in S s"),
-        (r"unix:/proc/self/fd/\d+/\.web\.sock\.\d+ \(\d+\)", "unix:SOCKET (PID)"),
+        (r"unix:/proc/self/fd/\d+/\.web\.sock\.[\w.-]+ \(\d+\)", "unix:SOCKET (PID)"),
         (r"\[\d+\]", "[PID]"),
         (r"\(pid: ?\d+\)|with pid: \d+", "(PID)"),
         (r"\$PORT \(\d+\)", "$PORT (PORT)"),
