@@ -28,6 +28,7 @@ from deploy.listeners import find_listeners
 from deploy.port_file import read_port_file
 
 _PAUSE_S = 0.01
+_CONNECT_S = 0.005
 _LOOK_PAUSE_S = 0.25
 _LOOPBACK = {socket.AF_INET: "127.0.0.1", socket.AF_INET6: "::1"}
 
@@ -47,46 +48,31 @@ class ProgramPort:
         """A pidfd."""
         self._is_known = False
         self._look_at = 0.0
-        self._begun: socket.socket | None = None
 
     def connect(self) -> socket.socket | None:
         """A connection to it; None while it does not listen, or takes no more: ask again a little later."""
         if not self._goes_on() and not self._find_run():
             return None
-        if program := self._take_begun():
-            return program
         for family, address in _LOOPBACK.items():
             program = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
-            program.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             status = program.connect_ex((address, self._port))
+            if status == errno.EINPROGRESS and _poll(program.fileno(), select.POLLOUT, _CONNECT_S):
+                status = program.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if status == 0 and self._is_its_own():
+                program.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 return program
-            if status == errno.EINPROGRESS:
-                self._begun = program
-                return None
             program.close()
-        return None
-
-    def _take_begun(self) -> socket.socket | None:
-        """The connection that was on its way the last time, if it came through. Else the program's queue is full, and
-        one that is begun anew gets in sooner."""
-        program, self._begun = self._begun, None
-        if program is None:
-            return None
-        if program.connect_ex((_LOOPBACK[program.family], self._port)) in (0, errno.EISCONN) and self._is_its_own():
-            return program
-        program.close()
+            if status == errno.EINPROGRESS:
+                break  # its queue is full: one that is begun anew gets in sooner than one that hangs there
         return None
 
     def _goes_on(self) -> bool:
-        return self._run >= 0 and not select.select([self._run], [], [], 0)[0]
+        return self._run >= 0 and not _poll(self._run, select.POLLIN, 0)
 
     def _find_run(self) -> bool:
         if self._run >= 0:
             os.close(self._run)
-        if self._begun:
-            self._begun.close()
-        self._run, self._begun, self._is_known, self._look_at = -1, None, False, 0.0
+        self._run, self._is_known, self._look_at = -1, False, 0.0
         found = read_port_file(self._port_file)
         if found is None:
             return False
@@ -100,6 +86,12 @@ class ProgramPort:
             self._is_known = any(listener.port == self._port for listener in find_listeners(self._pid))
             self._look_at = time.monotonic() + _LOOK_PAUSE_S
         return self._is_known
+
+
+def _poll(fd: int, events: int, timeout_s: float) -> bool:
+    poll = select.poll()
+    poll.register(fd, events)
+    return bool(poll.poll(timeout_s * 1000))
 
 
 class Relay:
