@@ -33,9 +33,10 @@ from deploy.process_record import (
     read_processes,
     record_process,
 )
+from deploy.program_signals import signal_main_thread
 from deploy.program_table import ProgramTable
 from deploy.router_errors import trim_router_errors
-from deploy.supervisor_program import Program, ProgramConfig, signal_main_thread
+from deploy.supervisor_program import Program, ProgramConfig
 
 NODE_STOP_S = 10
 """When the node stops, requests under way get so long at most."""

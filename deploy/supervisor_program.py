@@ -6,9 +6,7 @@ Source: supervisor 4.3, supervisor/{process,options}.py.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
-import resource
 import signal
 import time
 from typing import Any
@@ -19,7 +17,9 @@ from supervisor.states import RUNNING_STATES, STOPPED_STATES, ProcessStates, get
 
 from deploy.adopted_process import AdoptedProcesses
 from deploy.process_record import ProcessRecord, has_group, has_living_members, mark_process, record_process
+from deploy.program_child import HANDLED, prepare_child
 from deploy.program_events import tell_event
+from deploy.program_signals import signal_group
 from deploy.program_table import ProgramTable
 
 QUICK_RETRIES = 2
@@ -27,13 +27,7 @@ LONGEST_DELAY_S = 30.0
 LIVED_S = 10.0
 """Who lived so long is not crash-looping."""
 _ORPHANS_S = 2.0
-_HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGCHLD, signal.SIGUSR2)
 _DEFAULT_OUTPUT = "log/programs.log"
-CHILD_DESCRIPTORS = 65536
-"""How many files a program may have open unless it asks for more itself: enough for any app, and small enough for those
-that look at each number that there could be."""
-_PR_SET_PDEATHSIG = 1
-_libc = ctypes.CDLL(None)
 
 
 def choose_delay_s(quick_exits: int) -> float:
@@ -169,17 +163,17 @@ class Program(Subprocess):  # type: ignore[misc] # supervisor has no types
         pid = self.pid
         refusal: str | None = super().kill(number)
         if pid and number != signal.SIGKILL:
-            _signal_group(pid, signal.SIGCONT)
+            signal_group(pid, signal.SIGCONT)
         return refusal
 
     def spawn(self) -> int | None:
         self.spawns += 1
         self._are_strangers = False
-        signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)
+        signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
         try:
             pid: int | None = super().spawn()
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
         if pid:
             with contextlib.suppress(OSError):  # it has done so itself, and perhaps runs its program by now
                 os.setpgid(pid, pid)
@@ -187,21 +181,7 @@ class Program(Subprocess):  # type: ignore[misc] # supervisor has no types
         return pid
 
     def _spawn_as_child(self, filename: str, argv: list[str]) -> None:
-        """Before exec, supervisord's own handlers would swallow a stop that comes right after the start.
-
-        It records itself, and dies with supervisord until it has: so no process of ours is ever unknown to the next.
-        """
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != self._supervisor:
-            os._exit(1)
-        for number in _HANDLED:
-            signal.signal(number, signal.SIG_DFL)
-        signal.set_wakeup_fd(-1)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
-        os.setpgid(0, 0)
-        _limit_descriptors()
-        record_process(self.config.name, os.getpid(), self.config.path)
-        _libc.prctl(_PR_SET_PDEATHSIG, 0, 0, 0, 0)
+        prepare_child(self.config.name, self.config.path, self._supervisor)
         super()._spawn_as_child(filename, argv)
 
     def finish(self, pid: int, status: int | None) -> None:
@@ -231,13 +211,13 @@ class Program(Subprocess):  # type: ignore[misc] # supervisor has no types
     def _await_orphans(self, group: int, limit_s: float) -> None:
         self._orphans, self._orphans_until = group, time.time() + limit_s
         self.config.table.wake(self.config.name)
-        _signal_group(group, signal.SIGTERM)
-        _signal_group(group, signal.SIGCONT)
+        signal_group(group, signal.SIGTERM)
+        signal_group(group, signal.SIGCONT)
 
     def _end_orphans(self, group: int) -> bool:
         if self._has_members(group):
             if time.time() > self._orphans_until:
-                _signal_group(group, signal.SIGKILL)
+                signal_group(group, signal.SIGKILL)
             return False
         self._orphans = None
         return True
@@ -280,27 +260,3 @@ class ProgramConfig(ProcessConfig):  # type: ignore[misc]
             "child_stderr": os.dup(output),
         }
         return {}, {**child, "stdin": None, "stdout": None, "stderr": None}
-
-
-def _signal_group(group: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, number)
-
-
-def _limit_descriptors() -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    soft = CHILD_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, CHILD_DESCRIPTORS)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-def signal_main_thread(pid: int, number: int) -> None:
-    """Send a signal to a process's main thread, or, when `pid` is negative, to a process group.
-
-    A process that is frozen has its signal taken, once thawed, by whichever thread is first; and a Python program whose
-    main thread sleeps does not hear of what another one took. Source: tgkill(2). Raises OSError.
-    """
-    tgkill = getattr(ctypes.CDLL(None, use_errno=True), "tgkill", None)
-    if pid < 0 or tgkill is None:  # musl has none
-        os.kill(pid, number)
-    elif tgkill(pid, pid, number):
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))

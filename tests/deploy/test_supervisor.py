@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.supervisor_program import CHILD_DESCRIPTORS, choose_delay_s
+from deploy.program_child import DESCRIPTORS
+from deploy.supervisor_program import choose_delay_s
 from toppcloud.errors import ToppcloudError
 
 
@@ -120,7 +121,7 @@ def test_programs_may_open_many_files_but_not_any_number(tiny_node, add, until):
     pid = tiny_node.supervisor.state(name).pid
     until(lambda: Path(f"/proc/{pid}/comm").read_text() == "sleep\n")
     soft, hard = read_limits(pid)
-    assert soft == min(hard, CHILD_DESCRIPTORS)
+    assert soft == min(hard, DESCRIPTORS)
     soft, hard = read_limits(tiny_node.supervisor.read_pid())
     assert soft == hard
 

@@ -216,18 +216,14 @@ def test_orderly_stop_is_left_alone(stopped_node, until):
 
 
 def test_child_whose_supervisord_dies_before_it_could_record_itself_does_not_live_on(tmp_path):
-    """Two deaths of a parent: one before, one after the child has looked."""
     (tmp_path / "run" / "pids").mkdir(parents=True)
     program = "\n".join(
         [
             "import os, signal, time",
-            "from deploy import supervisor_program as sp",
-            "sp.record_process = lambda *_: (open('looked', 'w').close(), time.sleep(60))",
-            "program = object.__new__(sp.Program)",
-            "program._supervisor = os.getpid()",
-            "program.config = type('C', (), {'name': 'test.early', 'path': ''})()",
-            "pid = os.fork()",
-            "if pid == 0: program._spawn_as_child('/bin/true', ['true'])",
+            "from deploy import program_child",
+            "program_child.record_process = lambda *_: (open('looked', 'w').close(), time.sleep(60))",
+            "parent, pid = os.getpid(), os.fork()",
+            "if pid == 0: program_child.prepare_child('test.early', '', parent)",
             "print(pid, flush=True)",
             "time.sleep(60)",
         ]
