@@ -43,11 +43,7 @@ class LiveStart:
     since: float = field(default_factory=time.time)
     idle_since: float = field(default_factory=time.time)
     """The last visit, or when it came up."""
-    booted_at: float = 0.0
-    """When its programs were started last."""
     next_try: float = 0.0
-    answers_at: float | None = None
-    """When those who wait at a start that does not accept are answered for it."""
     probe: socket.socket | None = None
     """A connection of our own, to see when it is accepted."""
     is_listening: bool = False

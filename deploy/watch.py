@@ -8,17 +8,17 @@ supervisord and from the kernel, so it may die at any time. Runs in the doorman'
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import logging
 import selectors
-import socket
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from deploy.acceptance import Acceptance, Verdict
 from deploy.answers import UNAVAILABLE, Answers, read_page, read_unavailable
 from deploy.connections import Connections, read_connections
+from deploy.idleness import Idleness
 from deploy.jobs import Jobs
 from deploy.live_start import (
     ASLEEP,
@@ -27,7 +27,6 @@ from deploy.live_start import (
     UNWELL,
     WAKING,
     LiveStart,
-    choose_idle_s,
     find_wakeful_worker,
     read_habits,
 )
@@ -35,17 +34,12 @@ from deploy.open_sockets import OpenSockets
 from deploy.sleep import RELAY, Sleeper, fall_asleep, mark_asleep, thaw, wake_programs
 from deploy.start_key import WEB, StartKey, parse_program_name
 from deploy.supervisor import BACKOFF, EXITED, STOPPING, ProgramState
-from deploy.visits import are_noticed, arm, read_visit
+from deploy.visits import read_visit
 from deploy.wake_queue import NODE_START, VISITOR, WakeQueue
 from toppcloud.node import Node
-from toppcloud.unix import connect_unix
 
-_LOOK_S, _SLOW_LOOK_S = 0.02, 0.2
-_QUICK_LOOKS_S = 3.0
-_HUNG_GRACE_S = 1.0
-_SHORTEST_SWEEP_S, _LONGEST_SWEEP_S = 0.2, 15.0
-_SWEEPS_PER_IDLE = 10
-_BLIND_SWEEP_S = 1.0
+_ASK_PAUSE_S = 0.2
+_PLACE_PAUSE_S = 0.2
 _SLEEP_TRIES_S = 5.0
 _log = logging.getLogger(__name__)
 
@@ -64,12 +58,8 @@ class Watch:
         self._live: dict[str, LiveStart] = {}
         self._busy: dict[StartKey, LiveStart] = {}
         """Those with a job under way; some may be live no more."""
-        self._rising: set[LiveStart] = set()
-        """Those that were started, and were not seen to accept yet."""
-        self._knocked: set[LiveStart] = set()
-        """Those that run and do not accept, and at which somebody waits."""
-        self._sweep_at: float | None = None
-        self._are_visits_noticed = are_noticed(node.layout.run)
+        self._acceptance = Acceptance(node.layout)
+        self._idleness = Idleness(node)
 
     # what it is told
 
@@ -113,7 +103,7 @@ class Watch:
 
     def heed_settings(self) -> None:
         """Somebody changed how long an app may go unvisited."""
-        self._sweep_at = time.time()
+        self._idleness.due_at = time.time()
 
     def call(self, function: Callable[[], None]) -> None:
         """Have `function` called in the doorman's loop. From any thread."""
@@ -181,71 +171,26 @@ class Watch:
     def timeout_s(self) -> float | None:
         """Until `turn` is due; None when nothing is, so that nothing runs at rest."""
         now = time.time()
-        due = [live.answers_at for live in self._knocked if live.answers_at]
-        if self._sweep_at:
-            due.append(self._sweep_at)
-        if self._rising:
-            newest = max(live.booted_at for live in self._rising)
-            due.append(now + (_LOOK_S if now - newest < _QUICK_LOOKS_S else _SLOW_LOOK_S))
-        elif self._queue.has_waiting:
-            due.append(now + _SLOW_LOOK_S)
-        return max(0.0, min(due) - now) if due else None
+        places = now + _PLACE_PAUSE_S if self._queue.has_waiting else None
+        wanted = (self._acceptance.due_at(now), self._idleness.due_at, places)
+        due_at = min((moment for moment in wanted if moment is not None), default=None)
+        return None if due_at is None else max(0.0, due_at - now)
 
     def turn(self) -> None:
         """Do what is due."""
         now = time.time()
-        if self._rising or any(live.answers_at and live.answers_at <= now for live in self._knocked):
-            connections = read_connections(self._layout)
-            for live in list(self._rising):
-                self._look_at_rising(live, connections.get(live.key, Connections()), now)
-            for live in [live for live in self._knocked if live.answers_at and live.answers_at <= now]:
-                self._look_at_hung(live, connections.get(live.key, Connections()))
+        for live, verdict in self._acceptance.look(now):
+            if verdict is Verdict.ACCEPTS:
+                self._be_awake(live)
+            elif verdict is Verdict.LATE:
+                self._be_late(live)
+            else:
+                self._refuse_visitors(live)
         self._wake_next(now)
-        if self._sweep_at and now >= self._sweep_at:
-            self._sweep(now)
-
-    def _look_at_rising(self, live: LiveStart, connections: Connections, now: float) -> None:
-        if connections.accepted or not connections.waiting:
-            self._be_awake(live)
-        elif now - live.booted_at > live.habits.boot_limit_s:
-            self._be_hung(live, f"it accepts nobody, {live.habits.boot_limit_s:.0f} s after its start")
-
-    def _look_at_hung(self, live: LiveStart, connections: Connections) -> None:
-        """Somebody has waited there for a moment. Unless he was let in meanwhile, he is told that it is no use."""
-        live.answers_at = None
-        self._knocked.discard(live)
-        if connections.accepted or not connections.waiting:
-            self._be_awake(live)
-            return
-        self._answers.answer_waiting(live.listener, read_page(live.start))
-        self._listen(live, self._hear_knock_at_hung)
-
-    def _sweep(self, now: float) -> None:
-        """Who was visited, who has not been for too long."""
-        connections = read_connections(self._layout)
-        shortest: float | None = None
-        for live in [live for live in self._live.values() if live.state == AWAKE]:
-            self._note_visits(live, connections.get(live.key), now)
-            idle_s = choose_idle_s(self._node, live)
-            if idle_s is None:
-                continue
-            shortest = min(idle_s, shortest or idle_s)
-            if now - live.idle_since >= idle_s and not live.is_busy:
+        if self._idleness.due_at and now >= self._idleness.due_at:
+            awake = [live for live in self._live.values() if live.state == AWAKE and not live.is_busy]
+            for live in self._idleness.find_idle(awake, now):
                 self._put_to_sleep(live, lambda _: None, tries_for_s=0.0)
-        self._sweep_at = now + self._choose_pause_s(shortest) if shortest else None
-
-    def _choose_pause_s(self, idle_s: float) -> float:
-        """Until the next sweep. Where visits leave no mark, only those that it meets are seen."""
-        longest = _LONGEST_SWEEP_S if self._are_visits_noticed else _BLIND_SWEEP_S
-        return min(longest, max(_SHORTEST_SWEEP_S, idle_s / _SWEEPS_PER_IDLE))
-
-    def _note_visits(self, live: LiveStart, connections: Connections | None, now: float) -> None:
-        visit = read_visit(live.start.socket)
-        if visit:
-            live.idle_since = max(live.idle_since, visit)
-            arm(live.start.socket)
-        if connections and (connections.accepted or connections.waiting):
-            live.idle_since = now
 
     # from state to state
 
@@ -253,10 +198,7 @@ class Watch:
         self._let_go(live)
         self._become(live, AWAKE)
         live.start.asleep.unlink(missing_ok=True)
-        live.idle_since = time.time()
-        arm(live.start.socket)
-        soon = time.time() + _SHORTEST_SWEEP_S
-        self._sweep_at = min(self._sweep_at or soon, soon)
+        self._idleness.begin(live)
 
     def _be_asleep(self, live: LiveStart) -> None:
         self._let_go(live)
@@ -269,15 +211,10 @@ class Watch:
         status = read_unavailable(live.start) or UNAVAILABLE
         self._answers.begin(live.key, live.listener, read_page(live.start, status))
 
-    def _be_rising(self, live: LiveStart, booted_at: float) -> None:
-        """It was started. A connection that waits tells, by being accepted, that it is up: a visitor's, or ours."""
+    def _be_rising(self, live: LiveStart, started_at: float) -> None:
         self._let_go(live)
         self._become(live, WAKING)
-        live.booted_at = booted_at
-        with contextlib.suppress(OSError):
-            live.probe = connect_unix(live.start.socket, timeout_s=0)
-            live.probe.shutdown(socket.SHUT_WR)
-        self._rising.add(live)
+        self._acceptance.expect(live, started_at)
 
     def _be_crashed(self, live: LiveStart, why: str) -> None:
         """None of its programs runs until its next try: who comes is answered at once."""
@@ -285,17 +222,20 @@ class Watch:
         self._become(live, UNWELL, why)
         self._answers.begin(live.key, live.listener, read_page(live.start))
 
-    def _be_hung(self, live: LiveStart, why: str) -> None:
+    def _be_late(self, live: LiveStart) -> None:
         """It runs and does not accept. Who waited is answered; who comes has a moment in which it still may."""
         self._let_go(live)
-        self._become(live, UNWELL, why)
-        self._answers.answer_waiting(live.listener, read_page(live.start))
-        self._listen(live, self._hear_knock_at_hung)
+        self._become(live, UNWELL, f"it accepts nobody, {live.habits.boot_limit_s:.0f} s after its start")
+        self._refuse_visitors(live)
 
-    def _hear_knock_at_hung(self, live: LiveStart) -> None:
+    def _refuse_visitors(self, live: LiveStart) -> None:
+        self._acceptance.forget(live)
+        self._answers.answer_waiting(live.listener, read_page(live.start))
+        self._listen(live, self._hear_knock)
+
+    def _hear_knock(self, live: LiveStart) -> None:
         self._listen(live, None)
-        live.answers_at = time.time() + _HUNG_GRACE_S
-        self._knocked.add(live)
+        self._acceptance.knock(live)
 
     # wake and sleep
 
@@ -346,7 +286,7 @@ class Watch:
             self._do(live, live.sleeper.running, self._judge)
 
     def _ask_later(self, live: LiveStart) -> None:
-        self._jobs.run(lambda: time.sleep(_SLOW_LOOK_S), lambda _: self._ask(live))
+        self._jobs.run(lambda: time.sleep(_ASK_PAUSE_S), lambda _: self._ask(live))
 
     def _judge(self, live: LiveStart, states: dict[str, ProgramState] | Exception) -> None:
         if self._find(live.key) is not live or live.state == STOPPED:
@@ -413,12 +353,7 @@ class Watch:
         self._listen(live, None)
         self._answers.end(live.key)
         self._queue.leave(live)
-        self._rising.discard(live)
-        self._knocked.discard(live)
-        live.answers_at = None
-        if live.probe:
-            live.probe.close()
-            live.probe = None
+        self._acceptance.forget(live)
 
 
 def _is_web(program: str) -> bool:
