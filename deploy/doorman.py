@@ -43,6 +43,7 @@ _LONGEST_REQUEST = 256 * 1024
 _REQUEST_TIMEOUT_S = 2.0
 _HOLDER_PAUSE_S = 0.005
 _ROUTER_PAUSE_S = 1.0
+_FAULT_PAUSE_S = 0.05
 _log = logging.getLogger(__name__)
 
 Reply = Callable[[dict[str, Any]], None]
@@ -74,12 +75,9 @@ class Doorman:
         threading.Thread(target=self._open_router, daemon=True).start()
         while True:
             for key, _ in self._selector.select(self._timeout_s):
-                key.data()
-            self._answers.sweep()
-            self._watch.turn()
-            self._releases.turn(time.time())
-            if self._holder is None:
-                self._find_holder(recover=False)
+                _guard(key.data)
+            for step in (self._answers.sweep, self._watch.turn, self._turn_releases, self._keep_holder):
+                _guard(step)
 
     @property
     def _timeout_s(self) -> float | None:
@@ -157,6 +155,13 @@ class Doorman:
                     _log.warning("the router's port %s cannot be had yet: %s", self._node.settings.http, error)
                 is_told = True
                 time.sleep(_ROUTER_PAUSE_S)
+
+    def _turn_releases(self) -> None:
+        self._releases.turn(time.time())
+
+    def _keep_holder(self) -> None:
+        if self._holder is None:
+            self._find_holder(recover=False)
 
     def _find_holder(self, *, recover: bool) -> None:
         """Connect to the holder; take what it has at our own start, give it all when it is a new one."""
@@ -267,6 +272,15 @@ class Doorman:
             self.retire(key, Request(time.time()))
         else:
             raise ToppcloudError(f"The doorman does not know '{operation}'.")
+
+
+def _guard(step: Callable[[], object]) -> None:
+    """What fails for one app is logged, and the others go on. Not at once, or a fault that stays would take all time."""
+    try:
+        step()
+    except Exception:
+        _log.exception("something was not done")
+        time.sleep(_FAULT_PAUSE_S)
 
 
 def _replying_with_errors(act: Callable[[], None], reply: Reply) -> None:

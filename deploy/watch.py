@@ -96,6 +96,7 @@ class Watch:
         if live:
             del self._live[key.app]
             self._let_go(live)
+            self._go_on(live)
 
     def knows(self, key: StartKey) -> bool:
         """Whether it is its app's live start."""
@@ -344,9 +345,13 @@ class Watch:
     def _become(self, live: LiveStart, state: str, why: str = "") -> None:
         live.become(state, why)
         if state != WAKING:
-            acts, live.after_rise = live.after_rise, []
-            for act in acts:
-                self._jobs.call(act)
+            self._go_on(live)
+
+    def _go_on(self, live: LiveStart) -> None:
+        """With what waited until it is up, or will not be."""
+        acts, live.after_rise = live.after_rise, []
+        for act in acts:
+            self._jobs.call(act)
 
     def _let_go(self, live: LiveStart) -> None:
         """Leave whatever state it is in."""
