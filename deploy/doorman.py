@@ -275,7 +275,7 @@ class Doorman:
 
 
 def _guard(step: Callable[[], object]) -> None:
-    """What fails for one app is logged, and the others go on. Not at once, or a fault that stays would take all time."""
+    """What fails for one app is logged, and the others go on; not at once, or a lasting fault would take all time."""
     try:
         step()
     except Exception:
