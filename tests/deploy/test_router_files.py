@@ -128,3 +128,36 @@ def test_deploy_changes_the_files_with_the_rest(routed_node, make_module_app):
     assert routed_node.get(app.host, "/style.css").text == "old"
     app.go_live(2)
     assert routed_node.get(app.host, "/style.css").text == "new"
+
+
+def test_app_beside_files_may_fail_like_any_other(routed_node, make_module_app):
+    app = make_module_app(routed_node, "failing")
+    write_files(app, StartKey("failing", 1, 1))
+    app.go_live(1)
+    app.wait_until_up("v1.1", path="/dynamic")
+    assert routed_node.get(app.host, "/die").status == 502
+    StartKey("failing", 1, 1).layout(routed_node.layout).socket.unlink()
+    answer = routed_node.get(app.host, "/dynamic")
+    assert answer.status == 502
+    assert "does not answer" in answer.text
+    assert answer.headers["Retry-After"]
+    assert routed_node.get(app.host, "/style.css").status == 200
+
+
+def test_status_of_an_app_beside_files_is_its_own(routed_node, make_module_app):
+    app = make_module_app(routed_node, "refusing")
+    write_files(app, StartKey("refusing", 1, 1))
+    script = (
+        "import http.server, socketserver, socket\n"
+        "HEAD = b'HTTP/1.0 %s Said\\r\\nContent-Length: 0\\r\\n\\r\\n'\n"
+        "class Teapot(http.server.BaseHTTPRequestHandler):\n"
+        "    address_string = lambda self: ''\n"
+        "    def do_GET(self): self.wfile.write(HEAD % self.path[1:4].encode())\n"
+        "class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):\n"
+        "    def server_bind(self): self.socket.close(); self.socket = socket.socket(fileno=3)\n"
+        "    server_activate = lambda self: None\n"
+        "Server('x', Teapot).serve_forever()\n"
+    )
+    app.go_live(1, argv=["/usr/bin/python3", "-S", "-c", script])
+    for status in (200, 302, 404, 418, 500):
+        assert routed_node.get(app.host, f"/{status}").status == status
