@@ -143,14 +143,14 @@ def thaw(states: dict[str, ProgramState]) -> None:
 
 def _wait_until_still(leaders: list[int]) -> bool:
     deadline = time.monotonic() + _FREEZE_LIMIT_S
-    while not all(_is_still(pid) for leader in leaders for pid in read_tree(leader)):
+    while not all(is_still(pid) for leader in leaders for pid in read_tree(leader)):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.0005)
     return True
 
 
-def _is_still(pid: int) -> bool:
+def is_still(pid: int) -> bool:
     """Source: proc(5), /proc/PID/task/TID/stat, field 3."""
     with contextlib.suppress(OSError):
         for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208 - while an app stands still

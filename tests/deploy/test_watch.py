@@ -11,6 +11,7 @@ import pytest
 
 from deploy.connections import count_connections
 from deploy.process_record import read_start_time
+from deploy.sleep import is_still
 from toppcloud.errors import ToppcloudError
 from toppcloud.unix import connect_unix
 
@@ -175,12 +176,14 @@ def test_crashed_web_process_serves_those_who_waited(tiny_node, make_app, until)
     app = make_app(tiny_node, "phoenix")
     key = app.go_live(1)
     app.wait_until_up("v1.1")
+    until(lambda: app.state() == "awake")  # nobody but the visitors is to wait there
     pid = tiny_node.pid("phoenix.web.1.v1.1")
     os.kill(pid, signal.SIGSTOP)
+    until(lambda: is_still(pid))
     waiting = [connect_unix(key.layout(tiny_node.layout).socket, timeout_s=20) for _ in range(3)]
     for connection in waiting:
         connection.sendall(GET)
-    until(lambda: count_connections(tiny_node.layout, key).waiting >= 3)
+    assert count_connections(tiny_node.layout, key).waiting == 3
     os.kill(pid, signal.SIGKILL)
     assert [connection.makefile("rb").read().endswith(b"v1.1") for connection in waiting] == [True] * 3
 
