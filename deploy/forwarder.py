@@ -155,7 +155,8 @@ class Forwarder:
             return
         if side.peer and side.peer.has_ended and not side.outgoing and not side.is_shut:
             side.is_shut = True
-            side.socket.shutdown(socket.SHUT_WR)
+            if not side.peer.is_shut:  # else both are closed right away
+                side.socket.shutdown(socket.SHUT_WR)
 
     def _watch(self, side: Side) -> None:
         """Read from `side` while its peer can take more; write while something waits."""

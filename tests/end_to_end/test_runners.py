@@ -1,4 +1,4 @@
-"""Any program can be an app: each kind of server behind the node's socket, through a change of config and a crash."""
+"""Any program can be an app: each kind of server, through a new config, a crash, sleep, wake and rollback."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import pytest
 
 from benchmarks.live_node import LiveNode, Repository
 from deploy.port_file import read_port_file
+from deploy.process_record import read_start_time
 from tests.web_socket import WebSocket
 
 pytestmark = pytest.mark.node
@@ -162,7 +163,7 @@ def require(package: tuple[str, ...]) -> None:
 
 
 def test_each_kind_of_server_is_an_app(node: LiveNode, live_app: Make, kind: Kind) -> None:
-    """Live, the visitor known, no port open but for its own, a new config without the old processes, and a crash."""
+    """Live, the visitor known, a new config without the old processes, a crash, sleep and wake, rollback."""
     repository = live_app(kind.files)
     app = node.layout.app(repository.app)
     seen = json.loads(node.request(repository.app).text)
@@ -179,10 +180,20 @@ def test_each_kind_of_server_is_an_app(node: LiveNode, live_app: Make, kind: Kin
     assert json.loads(node.request(repository.app).text)["mark"] == "two"
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in old))
 
-    for pid in pids_of(repository.app):
+    killed = pids_of(repository.app)
+    for pid in killed:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not any(is_running(pid) for pid in killed))  # who comes while it dies may be lost inside
     assert json.loads(node.request(repository.app).text)["mark"] == "two"
+
+    said = repository.toppcloud("ps:sleep")
+    assert said.status == 0, said.all
+    assert pids_of(repository.app) == []
+    assert json.loads(node.request(repository.app).text)["mark"] == "two"
+    said = repository.toppcloud("rollback")
+    assert said.status == 0, said.all
+    assert json.loads(node.request(repository.app).text)["mark"] is None
 
 
 def pids_of(app: str) -> list[int]:
@@ -193,6 +204,10 @@ def pids_of(app: str) -> list[int]:
             if f"TOPPCLOUD_APP={app}".encode() in path.read_bytes().split(b"\0"):
                 found.append(int(path.parent.name))
     return found
+
+
+def is_running(pid: int) -> bool:
+    return read_start_time(pid) is not None
 
 
 def wait_until(is_so: Callable[[], bool], timeout_s: float = 20) -> None:
