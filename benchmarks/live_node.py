@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,6 +69,17 @@ class LiveNode:
         folder = Path(tempfile.mkdtemp(prefix="toppcloud-", dir="/tmp"))
         folder.chmod(0o755)
         return cls(folder)
+
+    @classmethod
+    @contextlib.contextmanager
+    def running(cls, *words: str) -> Iterator[LiveNode]:
+        """Started with these words, in a new folder, and removed at the end."""
+        node = cls.in_new_folder()
+        try:
+            node.start(*words)
+            yield node
+        finally:
+            node.remove()
 
     @property
     def root(self) -> Path:

@@ -1,0 +1,31 @@
+"""The apps that are pushed: a small Flask app, and one in Node that only listens on its $PORT."""
+
+from __future__ import annotations
+
+_FLASK = """\
+import os
+from flask import Flask
+VERSION = "code-{version}"
+app = application = Flask(__name__)
+
+@app.route("/", methods=["GET", "POST"])
+def show():
+    return f"{{VERSION}} config-{{os.environ.get('MARK', '')}};"
+"""
+_NODE = """\
+const http = require("http");
+http.createServer((request, response) => response.end("hello from node\\n")).listen(process.env.PORT, "127.0.0.1");
+"""
+
+
+def flask_source(version: str) -> dict[str, str]:
+    """app.py, whose answer is `code-VERSION config-MARK;`"""
+    return {"app.py": _FLASK.format(version=version)}
+
+
+def flask_files(version: str, web: str = "gunicorn app:app", server: str = "gunicorn") -> dict[str, str]:
+    return {**flask_source(version), "requirements.txt": f"flask\n{server}\n", "Procfile": f"web: {web}\n"}
+
+
+def node_files() -> dict[str, str]:
+    return {"server.js": _NODE, "requirements.txt": "", "Procfile": "web: node server.js\n"}
