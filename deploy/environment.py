@@ -40,9 +40,8 @@ def build_environment(
     launcher gives it one.
     """
     folder = identity.release
-    path = f"{venv}/bin:{BASE_PATH}" if venv else BASE_PATH
     defaults = {
-        "PATH": path,
+        "PATH": f"{venv}/bin:{BASE_PATH}" if venv else BASE_PATH,
         "HOME": str(folder.source),
         "LANG": "C.UTF-8",
         "TMPDIR": str(folder.tmp),
@@ -51,6 +50,8 @@ def build_environment(
         "WEB_CONCURRENCY": str(choose_web_concurrency()),
         **runtime,
     }
+    if venv:
+        defaults["VIRTUAL_ENV"] = str(venv)  # as after `activate`: uWSGI's configurations name it
     if keeps_files:
         defaults["FILES_DIR"] = str(identity.app.files)
     ours = {

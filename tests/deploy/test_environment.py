@@ -21,6 +21,7 @@ def test_a_process_is_given_exactly_this() -> None:
     assert int(concurrency) >= 1
     assert environment == {
         "PATH": "/node/apps/blog/venvs/k/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "VIRTUAL_ENV": "/node/apps/blog/venvs/k",
         "HOME": "/node/apps/blog/releases/18/source",
         "LANG": "C.UTF-8",
         "TMPDIR": "/node/apps/blog/releases/18/tmp",
@@ -33,6 +34,12 @@ def test_a_process_is_given_exactly_this() -> None:
         "SOURCE_VERSION": "a" * 40,
         "SECRET": "x",
     }
+
+
+def test_an_app_without_a_virtualenv_is_told_of_none() -> None:
+    environment = build_environment(IDENTITY, variables={}, venv=None, runtime={}, port=5123, keeps_files=False)
+    assert "VIRTUAL_ENV" not in environment
+    assert environment["PATH"].startswith("/usr/local/sbin:")
 
 
 def test_config_vars_win_over_defaults_but_not_over_who_the_process_is() -> None:
