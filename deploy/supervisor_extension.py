@@ -52,6 +52,7 @@ def make_interface(supervisord: Any) -> ToppcloudInterface:
     interface = ToppcloudInterface(supervisord)
     supervisord.options.kill = signal_main_thread
     _wake_on_child(supervisord)
+    _hasten(supervisord.options.poller, interface.programs)
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # orphans' ends are ours to see
     events.subscribe(events.SupervisorStoppingEvent, interface.stop_all)
     events.subscribe(events.Tick60Event, interface.trim_logs)
@@ -67,7 +68,7 @@ class ToppcloudInterface:
 
     def __init__(self, supervisord: Any) -> None:
         self._supervisord = supervisord
-        self._programs = supervisord.process_groups = ProgramTable()
+        self.programs = supervisord.process_groups = ProgramTable()
         supervisord.get_process_map = dict  # programs have no output for its loop to wait for
         self._adopted = AdoptedProcesses()
         asyncore.socket_map[self._adopted.fd] = self._adopted
@@ -83,7 +84,7 @@ class ToppcloudInterface:
             except RPCError as error:
                 self._supervisord.options.logger.warn(f"{path} cannot be read: {error.text}")
         for record in records:
-            if record.name in self._programs:
+            if record.name in self.programs:
                 self._find(record.name).take_over(record, self._adopted)
             else:
                 self._abandon(record)
@@ -106,7 +107,7 @@ class ToppcloudInterface:
                 configs = options.processes_from_section(parser, section, name, ProgramConfig)
             except ValueError as error:
                 raise RPCError(Faults.FAILED, str(error)) from error
-            configs[0].path, configs[0].table = path, self._programs
+            configs[0].path, configs[0].table = path, self.programs
             group = ProcessGroupConfig(options, name, configs[0].priority, configs)
             if self._take_up(name, group) and name not in recorded:
                 record_process(name, 0, path)
@@ -127,7 +128,7 @@ class ToppcloudInterface:
     def stop(self, name: str, patience_s: float | None = None) -> bool:
         """One that is not known has stopped: two may want its end."""
         self._supervisord.reap()
-        if name in self._programs:
+        if name in self.programs:
             program = self._find(name)
             if patience_s is not None:
                 program.config.stopwaitsecs = min(program.config.stopwaitsecs, patience_s)
@@ -137,7 +138,7 @@ class ToppcloudInterface:
     def remove(self, name: str) -> bool:
         """Forget a program, if it is known. Raises FAILED while it has not stopped."""
         self._supervisord.reap()
-        if name not in self._programs:
+        if name not in self.programs:
             return True
         program = self._find(name)
         if not program.is_over:
@@ -150,23 +151,23 @@ class ToppcloudInterface:
     def states(self, prefix: str) -> list[dict[str, Any]]:
         """All programs whose name begins with `prefix`."""
         self._supervisord.reap()
-        return [_describe(self._find(name)) for name in self._programs if name.startswith(prefix)]
+        return [_describe(self._find(name)) for name in self.programs if name.startswith(prefix)]
 
     def state(self, name: str) -> dict[str, Any]:
         """One program; an empty struct when there is none of that name."""
         self._supervisord.reap()
-        return _describe(self._find(name)) if name in self._programs else {}
+        return _describe(self._find(name)) if name in self.programs else {}
 
     def stop_all(self, _event: object) -> None:
         mark_process("supervisord", f"stop {NODE_STOP_S}")
-        for program in self._programs.programs():
+        for program in self.programs.programs():
             program.config.stopwaitsecs = min(program.config.stopwaitsecs, NODE_STOP_S)
             program.end(is_wish=False)
 
     def trim_logs(self, _event: object) -> None:
         """Keep logs of the node's own programs small: the old half-file is kept as `.1`. Lines are appended, so the
         writer goes on at the new end."""
-        for path in {program.config.output for program in self._programs.programs()}:
+        for path in {program.config.output for program in self.programs.programs()}:
             with contextlib.suppress(OSError), open(path, "r+b") as log:  # noqa: PTH123
                 if os.fstat(log.fileno()).st_size > _LARGEST_LOG_BYTES:
                     with open(f"{path}.1", "wb") as kept:  # noqa: PTH123
@@ -175,7 +176,7 @@ class ToppcloudInterface:
         trim_router_errors(_ROUTER_ERRORS)
 
     def _find(self, name: str) -> Program:
-        group = self._programs.get(name)
+        group = self.programs.get(name)
         if group is None:
             raise RPCError(Faults.BAD_NAME, name)
         program: Program = next(iter(group.processes.values()))
@@ -183,10 +184,10 @@ class ToppcloudInterface:
         return program
 
     def _take_up(self, name: str, config: Any) -> bool:
-        if name in self._programs and not self._find(name).is_over:
+        if name in self.programs and not self._find(name).is_over:
             return False
-        if name in self._programs:
-            del self._programs[name]
+        if name in self.programs:
+            del self.programs[name]
         return bool(self._supervisord.add_process_group(config))
 
 
@@ -209,6 +210,17 @@ def _wake_on_child(supervisord: Any) -> None:
     writer.setblocking(False)
     signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
     asyncore.socket_map[reader.fileno()] = _Wakening(reader, writer, supervisord)
+
+
+def _hasten(poller: Any, programs: ProgramTable) -> None:
+    """The loop waits up to a second for something to happen; what it has to look at again cannot wait for that."""
+    poll = poller.poll
+
+    def poll_soon(timeout_s: float) -> Any:
+        pause_s = programs.pause_s
+        return poll(timeout_s if pause_s is None else min(timeout_s, pause_s))
+
+    poller.poll = poll_soon
 
 
 class _Wakening:

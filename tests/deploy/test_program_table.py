@@ -56,6 +56,19 @@ def test_settled_programs_are_known_and_not_looked_at():
     assert list(table) == ["blog"]
 
 
+def test_loop_does_not_wait_with_what_was_woken_and_waits_at_rest():
+    table = ProgramTable()
+    table["blog"] = "blog's group"
+    table.settle("blog")
+    table.values()
+    assert table.pause_s is None
+    table.wake("blog")
+    table.values()
+    assert table.pause_s == 0
+    table.values()
+    assert 0 < (table.pause_s or 0) < 1
+
+
 @pytest.fixture
 def counted(tmp_path: Path, until) -> Iterator[Supervisor]:
     layout = Layout(tmp_path)
