@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import Any
 
-
 _LOOK_S = 0.05
 
 
