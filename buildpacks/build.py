@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from buildpacks.bare_program import BUILDPACK as PROGRAM_BUILDPACK
+from buildpacks.bare_program import find_bare_programs, find_uninstalled
 from buildpacks.bytecode import Compilation, compile_files, list_compilations, reuse_bytecode
 from buildpacks.collectstatic import collect_static, count_files, find_manage_py, render_counts
 from buildpacks.dependencies import Dependencies, read_dependencies
@@ -22,7 +24,7 @@ from buildpacks.processes import Declarations, Processes, choose_processes, read
 from buildpacks.python_version import PythonRequest, choose_python_request, refuse_unsuitable
 from buildpacks.seal import take_over
 from buildpacks.static import BUILDPACK as STATIC_BUILDPACK
-from buildpacks.static import StaticSite, find_static_site, refuse_published_source
+from buildpacks.static import find_static_site, refuse_published_source
 from buildpacks.uv import BuildEnvironment, make_build_environment
 from buildpacks.virtualenv import Virtualenv, ensure_virtualenv
 from buildpacks.web_options import check_web_options
@@ -33,7 +35,7 @@ from toppcloud.errors import ToppcloudError
 from toppcloud.files import remove_tree
 from toppcloud.node import Node
 from toppcloud.program import BASE_PATH
-from toppcloud.slug import Slug
+from toppcloud.slug import Slug, Web
 
 BUILDPACK = "python 1"
 
@@ -65,7 +67,10 @@ def build(request: BuildRequest, console: Console) -> Slug:
     declarations = read_declarations(source)
     site = find_static_site(source, declarations)
     if site:
-        return build_static(request, site, declarations, console)
+        return build_bare(request, STATIC_BUILDPACK, Processes({}, None, site.why), site.web, declarations, console)
+    programs = find_bare_programs(source, declarations)
+    if programs:
+        return build_bare(request, PROGRAM_BUILDPACK, programs, declarations.toml.options, declarations, console)
     detected = detect(source)
     dependencies = read_dependencies(source, detected)
     processes = choose_processes(source, declarations)
@@ -107,21 +112,31 @@ def build(request: BuildRequest, console: Console) -> Slug:
     )
 
 
-def build_static(request: BuildRequest, site: StaticSite, declarations: Declarations, console: Console) -> Slug:
-    """A slug of files alone."""
-    check_web_options(request.slug.source, site.web, ())
+def build_bare(
+    request: BuildRequest,
+    buildpack: str,
+    processes: Processes,
+    web: Web,
+    declarations: Declarations,
+    console: Console,
+) -> Slug:
+    """A slug without a virtualenv: files alone, or programs that bring along all that they need."""
+    refuse_published_source(web, processes.commands)
+    check_web_options(request.slug.source, web, processes.commands)
     content_hash = take_stock(request).content_hash
-    console.step(site.why)
-    for warning in declarations.app_json.warnings:
+    console.step(processes.why)
+    uninstalled = find_uninstalled(request.slug.source) if processes.commands else None
+    warnings = (*declarations.app_json.warnings, *([uninstalled] if uninstalled else ()))
+    for warning in warnings:
         console.warning(warning)
     return Slug(
         id=request.slug.id,
         commit=request.commit,
         subject=request.subject,
         created_at=render_iso(now_utc()),
-        buildpack=STATIC_BUILDPACK,
-        processes={},
-        release_command=None,
+        buildpack=buildpack,
+        processes=processes.commands,
+        release_command=processes.release_command,
         environment={},
         venv_key=None,
         python_version=None,
@@ -130,9 +145,10 @@ def build_static(request: BuildRequest, site: StaticSite, declarations: Declarat
         distributions={},
         content_hash=content_hash,
         services=declarations.services(),
-        web=site.web,
+        check=declarations.toml.check,
+        web=web,
         kept_paths=declarations.toml.kept_paths,
-        warnings=declarations.app_json.warnings,
+        warnings=warnings,
     )
 
 

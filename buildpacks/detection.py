@@ -18,8 +18,8 @@ _NEAR = {
     "environment.yml": "environment.yml is there: conda is not used here. Type: pip freeze > requirements.txt",
     "requirements.in": "requirements.in is there. Type: uv pip compile requirements.in -o requirements.txt",
     "manage.py": "manage.py is there: a Django project. Type: pip freeze > requirements.txt",
-    "package.json": "package.json is there: Node.js is not built here.",
-    "Gemfile": "Gemfile is there: Ruby is not built here.",
+    "package.json": "package.json is there: Node.js needs a Procfile, and npm does not run here. Add: web: node app.js",
+    "Gemfile": "Gemfile is there: Ruby needs a Procfile here, and Bundler does not run. Add: web: ruby server.rb",
     "index.html": 'index.html is there. A site of files alone says so in toppcloud.toml: [web] static = "dist"',
 }
 _DEPTH = 2
@@ -75,10 +75,11 @@ def list_others(source: Path) -> list[str]:
 
 def _refusal(source: Path) -> ToppcloudError:
     near = [*_find_near_misses(source)]
+    add = "Add requirements.txt (an empty one when it needs no package), commit, push again."
     return ToppcloudError(
         "This is not a project that can be built here.",
         "\n".join([f"Looked at the top of the repository for {_LOOKED_FOR}: none is there.", *near]),
-        "Add requirements.txt, commit, push again." if not near else "Then commit, push again.",
+        "Then commit, push again." if near else add,
         reason="no dependencies found",
     )
 

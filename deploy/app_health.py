@@ -100,7 +100,7 @@ def _check_runtime(app: AppLayout) -> Iterator[Finding]:
 
 
 def _wants_python(layout: SlugLayout) -> bool:
-    """A static site has no virtualenv."""
+    """A static site has no virtualenv, nor has a program that brings along all that it needs."""
     try:
         slug = read_slug(layout)
     except (KeyError, TypeError, ValueError):

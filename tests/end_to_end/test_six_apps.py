@@ -61,7 +61,7 @@ PROJECTS = {
         "requirements.txt": "uvicorn\nwebsockets\n",
         "Procfile": "web: uvicorn main:app --port $PORT\n",
     },
-    "node-server": {"server.js": NODE, "requirements.txt": "six\n", "Procfile": "web: node server.js\n"},
+    "node-server": {"server.js": NODE, "package.json": "{}\n", "Procfile": "web: node server.js\n"},
     "asgi-hypercorn": {
         "main.py": ECHO,
         "requirements.txt": "hypercorn\n",

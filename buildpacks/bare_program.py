@@ -1,0 +1,45 @@
+"""Programs that need nothing of ours: a Procfile or `[web] command` says how they run, and no file what to install.
+
+web: node server.js
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from buildpacks.detection import has_dependencies, list_others
+from buildpacks.processes import Declarations, Processes, choose_processes
+
+BUILDPACK = "program 1"
+_OTHER_LANGUAGES = frozenset({"package.json", "Gemfile"})
+_PYTHON = re.compile(
+    r"(?:^|[\s/'\"=(;&|])(?:python[\d.]*|pip\d?|uv|gunicorn|uvicorn|hypercorn|p?y?uwsgi|daphne|waitress-serve|flask|fastapi"
+    r"|django-admin|celery|streamlit|[\w.-]+\.py)(?=[\s'\";&|)]|\Z)",
+    re.MULTILINE,
+)
+
+
+def find_bare_programs(source: Path, declarations: Declarations) -> Processes | None:
+    """The processes of a project that needs no virtualenv; None when there is a sign of Python, or nothing to run."""
+    web = declarations.toml.web
+    if has_dependencies(source) or not (declarations.procfile or web) or (web and web.kind != "command"):
+        return None
+    if not _OTHER_LANGUAGES.issuperset(list_others(source)):
+        return None
+    processes = choose_processes(source, declarations)
+    commands = [*processes.commands.values(), processes.release_command or ""]
+    return None if any(_PYTHON.search(command) for command in commands) else processes
+
+
+def find_uninstalled(source: Path) -> str | None:
+    """A warning when package.json asks for packages that were not pushed along: nobody installs them here."""
+    try:
+        asked = json.loads((source / "package.json").read_text(errors="replace")).get("dependencies")
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return None
+    if not isinstance(asked, dict) or not asked or (source / "node_modules").is_dir():
+        return None
+    names = ", ".join(list(asked)[:3]) + (", …" if len(asked) > 3 else "")
+    return f"package.json asks for {names}: npm does not run here. Commit node_modules, or a bundle that needs none"
