@@ -1,7 +1,7 @@
 """How a web process's line is run so that it serves the node's socket: what its server needs besides the words.
 
 gunicorn    takes the inherited socket by itself; what it needs is rendered with the start
-uvicorn     `--fd 3`; it reads the router's headers by itself
+uvicorn     `--fd 3` in place of its own `--uds`; it reads the router's headers by itself
 hypercorn   `--bind fd://3` in place of its own; the app is wrapped, since it gives it no visitor's address
 uwsgi       would take the socket for one of its own protocol: it is given none, and is reached through its $PORT
 mod_wsgi    an Apache of the app's own, see deploy/mod_wsgi.py; through its $PORT
@@ -23,6 +23,7 @@ from deploy.render import render_template
 HYPERCORN_APP = "hypercorn_app.py"
 _FLAGS = frozenset({"-D", "--daemon", "--debug", "--reload"})
 _BIND = re.compile(r"(?:-b|--bind)(=?)(.*)\Z", re.DOTALL)
+_UDS = re.compile(r"--uds(=?)(.*)\Z", re.DOTALL)
 _EXPANDED = re.compile(r"[$`*?~]")
 _UWSGI = re.compile(r"\buwsgi\b", re.IGNORECASE)
 _SHELL_SCRIPT = re.compile(rb"#!\s*(?:/usr/bin/env\s+(?:-S\s*)?)?(?:\S*/)?(?:ba|da|z|k)?sh\b")
@@ -64,7 +65,7 @@ def choose_runner(command: CommandText, place: Place, extra: tuple[str, ...]) ->
     if command.program == mod_wsgi.PROGRAM:
         return _run_mod_wsgi(command, place)
     if command.program == "uvicorn":
-        return Runner(_argv(command, (*extra, "--fd", str(LISTEN_FD))))
+        return _run_uvicorn(command, extra)
     if command.program == "hypercorn":
         return _run_hypercorn(command, place, extra)
     return choose_worker_runner(command, place, extra)
@@ -106,8 +107,15 @@ def read_script(command: CommandText, source: Path) -> str:
     return content.decode(errors="replace") if is_named or _SHELL_SCRIPT.match(content) else ""
 
 
+def _run_uvicorn(command: CommandText, extra: tuple[str, ...]) -> Runner:
+    words = split_raw(command.text)
+    kept = drop_option(words, _UDS)  # with several workers it would count more than the descriptor
+    bound = command if kept == words else parse_command(" ".join(kept))
+    return Runner(_argv(bound, (*extra, "--fd", str(LISTEN_FD))))
+
+
 def _run_hypercorn(command: CommandText, place: Place, extra: tuple[str, ...]) -> Runner:
-    words = drop_bind(split_raw(command.text))
+    words = drop_option(split_raw(command.text), _BIND)
     target = find_target(words)
     files = {}
     if target is not None and not _EXPANDED.search(words[target]) and ":" not in str(place.folder):
@@ -127,12 +135,12 @@ def _run_mod_wsgi(command: CommandText, place: Place) -> Runner:
     return Runner(argv, files=files, takes_socket=False, stop_signal="WINCH")
 
 
-def drop_bind(words: list[str]) -> list[str]:
+def drop_option(words: list[str], option: re.Pattern[str]) -> list[str]:
     """The raw words without `-b X`, `-bX`, `--bind X`, `--bind=X`, of which there may be several."""
     kept: list[str] = []
     is_value = False
     for word in words:
-        match = _BIND.match(word)
+        match = option.match(word)
         if is_value:
             is_value = False
         elif match and (match[1] or word.startswith("-b") or not match[2]):

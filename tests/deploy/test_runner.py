@@ -8,7 +8,7 @@ import pytest
 
 from deploy.command_text import parse_command, split_raw
 from deploy.mod_wsgi import find_httpd
-from deploy.runner import Place, Runner, choose_runner, choose_worker_runner, drop_bind
+from deploy.runner import _BIND, Place, Runner, choose_runner, choose_worker_runner, drop_option
 from toppcloud.errors import ToppcloudError
 
 
@@ -29,6 +29,8 @@ def choose(text: str, place: Place) -> Runner:
         ("uvicorn a:b --port $PORT", ("uvicorn", "a:b", "--port", "\0", "--fd", "3")),
         ("python3.12 -m uvicorn a:b", ("python3.12", "-m", "uvicorn", "a:b", "--fd", "3")),
         ("DEBUG=1 uvicorn a:b", ("/bin/bash", "-c", "DEBUG=1 exec uvicorn a:b --fd 3")),
+        ("uvicorn --uds app.sock a:b", ("uvicorn", "a:b", "--fd", "3")),
+        ('uvicorn a:b --uds="$HOME/x" --reload', ("uvicorn", "a:b", "--reload", "--fd", "3")),
         ("true && uvicorn a:b", ("/bin/bash", "-c", "true && uvicorn a:b")),
         ("node server.js", ("node", "server.js")),
     ],
@@ -47,7 +49,7 @@ def test_uvicorn_is_given_the_descriptor(place: Place, text: str, argv: tuple[st
     ],
 )
 def test_hypercorns_own_binds_go(text: str, kept: str) -> None:
-    assert " ".join(drop_bind(split_raw(text))) == kept
+    assert " ".join(drop_option(split_raw(text), _BIND)) == kept
 
 
 @pytest.mark.parametrize(
