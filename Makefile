@@ -2,7 +2,8 @@
 # make stop    stops the demo's node; its data stays
 # make test    every test, from nothing
 # make check   ruff and mypy
-# make bench   measures pushes, config changes, rollbacks and failed requests on this machine
+# make bench   measures this machine's node beside a rival set up by hand, in some 25 minutes; docs/benchmarks.md
+#              ONLY=traffic,wake: parts of it. QUICK=1: a tenth of each. MINUTES=10: visits for longer. APPS=10,100
 #
 # PYTHON is what the virtualenv is made with. Without a choice: the first python3 that another account can run too,
 # since a node that runs as root lets an unprivileged account run the apps.
@@ -39,7 +40,8 @@ check: $(VENV)/test.installed
 	@$(BIN)/python -m mypy --no-error-summary
 
 bench: $(VENV)/test.installed
-	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m benchmarks.run
+	@env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m benchmarks.run $(if $(ONLY),--only $(ONLY)) \
+		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(APPS),--apps $(APPS)) $(if $(QUICK),--quick)
 
 $(VENV)/uv.installed:
 	@echo "making $(VENV) with $(PYTHON)"

@@ -23,7 +23,7 @@ from deploy.node_memory import read_node_memory
 
 AIMED = 1000
 DEPLOYS = 15
-FIRST_PUSHES = 5
+FIRST_PUSHES = 9
 STARTS = 3
 WAKES = 10
 REST_S = 30
@@ -135,7 +135,10 @@ def _measure(many: LiveNode, last: Repository, alone: LiveNode, first: Repositor
     for index in range(scale.count(DEPLOYS)):
         deploys += measure_code_pushes(many, last, 1, f"{size}-{index}")
         deploys_alone += measure_code_pushes(alone, first, 1, f"{size}-{index}")
-    first_pushes = [[_push_new(node, size, index) for node in (many, alone)] for index in range(FIRST_PUSHES)]
+    first_pushes, first_pushes_alone = [], []
+    for index in range(scale.count(FIRST_PUSHES)):
+        for node, seconds in ((many, first_pushes), (alone, first_pushes_alone))[:: -1 if index % 2 else 1]:
+            seconds.append(_push_new(node, size, index))
     wakes_ms = [measure_visit(many, copy_name(2 + index)) * 1000 for index in range(scale.count(WAKES))]
     _let_all_sleep(many)
     core, everything = find_core(many.layout), find_all(many.layout)
@@ -151,8 +154,8 @@ def _measure(many: LiveNode, last: Repository, alone: LiveNode, first: Repositor
         starts_s=starts_s,
         deploys_s=deploys,
         deploys_alone_s=deploys_alone,
-        first_pushes_s=[pair[0] for pair in first_pushes],
-        first_pushes_alone_s=[pair[1] for pair in first_pushes],
+        first_pushes_s=first_pushes,
+        first_pushes_alone_s=first_pushes_alone,
         wakes_ms=wakes_ms,
     )
 

@@ -8,24 +8,27 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.figure import Figure, at_least
+from benchmarks.figure import Figure, at_least, render
 from benchmarks.hand_made import HandMade
 from benchmarks.live_node import LiveNode
 from benchmarks.pushes import push_app
 from benchmarks.sample_apps import flask_files, node_files
 from benchmarks.scale import Scale
 from benchmarks.section import Section
-from benchmarks.wrk import Pace, Target, compare, list_failed, run_in_turn
+from benchmarks.wrk import Pace, Target, list_failed, run_in_turn
 from deploy.port_file import read_port_file
 from deploy.start import find_live_start
 
 ROUNDS = 7
 SECONDS = 3
+GUNICORN = "env -u LISTEN_FDS -u LISTEN_PID gunicorn --bind 127.0.0.1:$PORT app:app"
+"""As somebody would have it who does not know that it takes an inherited socket."""
 UWSGI = "uwsgi --http-socket 127.0.0.1:$PORT --master --processes 2 -w app:app"
 PROXYD = Path("/lib/systemd/systemd-socket-proxyd")
 _SHIM = """
@@ -41,28 +44,43 @@ def measure_relay(scale: Scale) -> Section:
     failures: list[str] = []
     rounds, seconds = scale.count(ROUNDS), SECONDS if not scale.is_quick else 1
     programs = {
+        "gunicorn": flask_files("0", web=GUNICORN),
         "uwsgi": flask_files("0", web=UWSGI, server="pyuwsgi"),
-        "node": node_files(),
+        "node": node_files(rounds=2500),
+        "empty": node_files(),
     }
     with LiveNode.running() as node:
         for name, files in programs.items():
             push_app(node, f"{name}-app", files)
             paces = _measure_program(node, f"{name}-app", rounds, seconds)
             failures += list_failed(paces)
-            for between in list(paces)[1:]:
-                aim = at_least(0.9) if between == "relay" else None
-                figures += compare(f"{name}, {between}", paces[between], paces["direct"], "direct", aim, None)
+            figures += _list_figures(name, paces)
     return Section(
         "Programs on $PORT",
         [
             f"wrk, {rounds} rounds of {seconds} s each, in turn, through one nginx that was configured by hand: to the "
-            "program's port (direct), to the node's socket (relay), to systemd-socket-proxyd (proxyd). uWSGI with a "
-            "Flask app is a usual program; Node's bare http server answers with next to no work, so there the relay is "
-            "most of what is measured."
+            "program's port (direct), to the node's socket (relay), to systemd-socket-proxyd (proxyd). gunicorn and "
+            "uWSGI have a Flask app, node computes for half a millisecond, empty is Node's bare http server: it answers "
+            "with next to no work, so that there the relay is most of what is measured."
         ],
         figures,
         failures=failures,
     )
+
+
+def _list_figures(name: str, paces: Mapping[str, Sequence[Pace]]) -> list[Figure]:
+    direct = paces["direct"]
+    beside = f"direct {render(statistics.median(pace.per_s for pace in direct), '/s')}"
+    factors = {
+        between: [a.per_s / b.per_s for a, b in zip(paces[between], direct, strict=True)] for between in list(paces)[1:]
+    }
+    return [
+        Figure(f"{name}: requests through the relay", [pace.per_s for pace in paces["relay"]], "/s", beside=beside),
+        *(
+            Figure(f"{name}: {between}, times direct", values, "x", at_least(0.9) if between == "relay" else None)
+            for between, values in factors.items()
+        ),
+    ]
 
 
 def _measure_program(node: LiveNode, app: str, rounds: int, seconds: int) -> dict[str, list[Pace]]:

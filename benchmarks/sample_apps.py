@@ -13,8 +13,11 @@ def show():
     return f"{{VERSION}} config-{{os.environ.get('MARK', '')}};"
 """
 _NODE = """\
-const http = require("http");
-http.createServer((request, response) => response.end("hello from node\\n")).listen(process.env.PORT, "127.0.0.1");
+const crypto = require("crypto"), http = require("http");
+http.createServer((request, response) => {{
+  if ({rounds}) crypto.pbkdf2Sync("work", "salt", {rounds}, 32, "sha256");
+  response.end("hello from node\\n");
+}}).listen(process.env.PORT, "127.0.0.1");
 """
 
 
@@ -27,5 +30,6 @@ def flask_files(version: str, web: str = "gunicorn app:app", server: str = "guni
     return {**flask_source(version), "requirements.txt": f"flask\n{server}\n", "Procfile": f"web: {web}\n"}
 
 
-def node_files() -> dict[str, str]:
-    return {"server.js": _NODE, "requirements.txt": "", "Procfile": "web: node server.js\n"}
+def node_files(rounds: int = 0) -> dict[str, str]:
+    """`rounds` of hashing for each answer; without them it does next to nothing."""
+    return {"server.js": _NODE.format(rounds=rounds), "requirements.txt": "", "Procfile": "web: node server.js\n"}

@@ -13,7 +13,7 @@ class Scale:
     """A tenth of the repetitions: to see that all of it works, not to learn numbers."""
     minutes: float = 3.0
     """How long apps are visited at random, on the real clock."""
-    apps: tuple[int, ...] = (10, 100, 1000)
+    apps: tuple[int, ...] = (10, 100, 1000, 5000)
     """Numbers of sleeping apps."""
 
     def count(self, full: int, least: int = 3) -> int:
