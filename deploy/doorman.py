@@ -21,6 +21,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,12 @@ from deploy.answers import Answers, mark_unavailable, read_page, read_unavailabl
 from deploy.holder_client import HolderClient
 from deploy.live_start import find_live_key
 from deploy.open_sockets import OpenSockets
+from deploy.process_record import read_processes
 from deploy.program_events import EventInbox
 from deploy.release_watch import ReleaseWatch
 from deploy.retirement import Request, find_requests, read_request, retire, write_request
 from deploy.start_key import WEB, StartKey, key_of_folder, parse_program_name
-from deploy.supervisor import Supervisor
+from deploy.supervisor import BACKOFF, EXITED, ProgramState, Supervisor
 from deploy.supervisor_watch import SupervisorWatch
 from deploy.watch import Watch
 from toppcloud.errors import ToppcloudError
@@ -44,6 +46,7 @@ _REQUEST_TIMEOUT_S = 2.0
 _HOLDER_PAUSE_S = 0.005
 _ROUTER_PAUSE_S = 1.0
 _FAULT_PAUSE_S = 0.05
+_MENDED_AT_ONCE = 8
 _log = logging.getLogger(__name__)
 
 Reply = Callable[[dict[str, Any]], None]
@@ -189,11 +192,13 @@ class Doorman:
     def _recover(self) -> None:
         """Go on with what the disk and the holder say of a doorman before us."""
         held = set(self._sockets.names())
+        programs = [parse_program_name(record.name) for record in read_processes(self._layout.pids)]
+        recorded = {parsed[0] for parsed in programs if parsed}
         for app in self._layout.app_names():
             key = find_live_key(self._layout, app)
             start = key.layout(self._layout) if key else None
             if key and start and (key.name in held or start.asleep.exists() or read_unavailable(start) is not None):
-                self._try(functools.partial(self.attend, is_up=False, wake=False, thaws=True), key)
+                self._try(functools.partial(self.attend, is_up=False, wake=False, thaws=key in recorded), key)
         for start in find_requests(self._layout):
             request = read_request(start)
             if request:
@@ -201,22 +206,37 @@ class Doorman:
         threading.Thread(target=self._mend_lost, args=(held,), daemon=True).start()
 
     def _mend_lost(self, held: set[str]) -> None:
-        """Doorman and holder died together: new sockets for what runs, and new runs, since the old listen elsewhere."""
+        """Doorman and holder died together: new sockets for what runs or will, and new runs, since the old listen
+        elsewhere."""
         supervisor = Supervisor(self._layout)
         try:
-            running = [(name, parse_program_name(name)) for name, s in supervisor.states().items() if s.is_running]
+            states = supervisor.states()
         except ToppcloudError:
             return  # supervisord has just begun: it runs no app yet
-        lost = {name: parsed[0] for name, parsed in running if parsed and parsed[1].startswith(f"{WEB}.")}
-        for name, key in lost.items():
-            if key.name in held or key in self._retiring or not key.layout(self._layout).socket.exists():
-                continue
-            _log.warning("a socket was lost with doorman and holder", extra={"program": name})
-            self._try(self._sockets.open, key)
-            supervisor.stop(name)
-            supervisor.start(name)
-            if key == find_live_key(self._layout, key.app):
-                self._watch.call(functools.partial(self.attend, key, is_up=False, wake=False))
+        with ThreadPoolExecutor(_MENDED_AT_ONCE) as threads:  # who has a long request takes long to stop
+            for key, state in [lost for state in states.values() if (lost := self._find_lost(state, held))]:
+                _log.warning("the socket of %s was lost with doorman and holder", state.name)
+                self._try(self._sockets.open, key)
+                threads.submit(self._try, functools.partial(self._run_anew, supervisor, state), key)
+
+    def _find_lost(self, state: ProgramState, held: set[str]) -> tuple[StartKey, ProgramState] | None:
+        """A web program that runs, or will by itself, and whose socket nobody has."""
+        key, process = parse_program_name(state.name) or (None, "")
+        if key is None or not process.startswith(f"{WEB}.") or key.name in held or key in self._retiring:
+            return None
+        is_wanted = state.is_running or state.state in (BACKOFF, EXITED)
+        return (key, state) if is_wanted and key.layout(self._layout).socket.exists() else None
+
+    def _run_anew(self, supervisor: Supervisor, state: ProgramState, key: StartKey) -> None:
+        if state.is_running:
+            supervisor.stop(state.name)
+            supervisor.start(state.name)
+        self._watch.call(functools.partial(self._attend_live, key))
+
+    def _attend_live(self, key: StartKey) -> None:
+        """Unless another start went live meanwhile."""
+        if key == find_live_key(self._layout, key.app):
+            self.attend(key, is_up=False, wake=False)
 
     def _try(self, step: Callable[[StartKey], object], key: StartKey) -> None:
         try:

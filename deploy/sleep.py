@@ -21,7 +21,7 @@ from deploy.connections import count_connections
 from deploy.memory_sizes import remember_grown
 from deploy.process_memory import read_tree
 from deploy.start_key import WEB, StartKey, parse_program_name
-from deploy.supervisor import ProgramState, Supervisor
+from deploy.supervisor import STOPPING, ProgramState, Supervisor
 from toppcloud.app_layout import StartLayout
 from toppcloud.layout import Layout
 
@@ -61,10 +61,17 @@ class Sleeper:
         return {name: states[name] for name, known in parsed.items() if known and known[0] == self.key}
 
 
-def wake_programs(sleeper: Sleeper) -> None:
-    """Start what slept. Returns as soon as the processes were spawned."""
+def wake_programs(sleeper: Sleeper, *, is_half_asleep: bool = False) -> None:
+    """Start what slept. Returns as soon as the processes were spawned.
+
+    `is_half_asleep`: who let it sleep, or waked it, died over it. Some may stand still, end, or not have begun.
+    """
     supervisor = Supervisor(sleeper.layout)
     key = sleeper.key
+    before = sleeper.running() if is_half_asleep else {}
+    thaw(before)
+    for name in [name for name, state in before.items() if state.state == STOPPING]:
+        supervisor.remove(name)
     for process in sleeper.processes():
         supervisor.add(sleeper.start.program(process))
         supervisor.start(f"{key.app}.{process}.v{key.release}.{key.start}")

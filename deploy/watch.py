@@ -65,7 +65,7 @@ class Watch:
 
     def attend(self, key: StartKey, *, is_up: bool = False, wake: bool = False, thaws: bool = False) -> None:
         """This start is its app's live one from now on. `is_up`: it was seen to answer. `wake`: start it, in its turn.
-        `thaws`: whoever looked after it before may have left it frozen.
+        `thaws`: whoever looked after it before may have left it frozen, or half asleep.
 
         Told again, nothing happens. Raises ToppcloudError or OSError when it has no socket and none can be opened.
         """
@@ -83,7 +83,7 @@ class Watch:
             self._be_stopped(live)
         elif is_up:
             self._be_awake(live)
-        elif wake:
+        elif wake or (thaws and live.start.asleep.exists()):
             self._enqueue(live, NODE_START)
         elif live.start.asleep.exists():
             self._be_asleep(live)
@@ -251,13 +251,15 @@ class Watch:
             if live.state != WAKING or self._find(live.key) is not live:
                 self._queue.leave(live)
                 continue
-            self._do(live, functools.partial(wake_programs, live.sleeper), self._was_started)
+            wake = functools.partial(wake_programs, live.sleeper, is_half_asleep=live.is_frozen)
+            self._do(live, wake, self._was_started)
 
     def _was_started(self, live: LiveStart, result: object) -> None:
         self._queue.leave(live)
         if self._find(live.key) is not live:
             return
         if not isinstance(result, Exception):
+            live.is_frozen = False
             self._be_rising(live, time.time())
             self._queue.hold(live)
         else:

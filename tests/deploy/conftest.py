@@ -23,12 +23,13 @@ from deploy.app_settings import update_app_settings
 from deploy.doorman_client import DoormanClient
 from deploy.first_person import Starter
 from deploy.host import StartOptions, start_node, stop_node
-from deploy.process_record import read_processes
+from deploy.process_record import read_processes, read_start_time
 from deploy.release import Release, write_release
 from deploy.render import render_program
 from deploy.start_key import StartKey
 from deploy.supervisor import Supervisor
 from toppcloud.console import Console
+from toppcloud.errors import ToppcloudError
 from toppcloud.files import swap_symlink, write_file, write_json
 from toppcloud.layout import Layout
 from toppcloud.node import Node, open_node
@@ -107,6 +108,21 @@ class TinyNode:
         before = self.pid(program)
         os.kill(before, signal.SIGKILL)
         wait_until(lambda: (s := self.supervisor.state(program)) and s.pid not in (None, before))
+
+    def is_attended(self) -> bool:
+        """Whether its doorman answers."""
+        with contextlib.suppress(ToppcloudError):
+            self.doorman.ping()
+            return True
+        return False
+
+    def kill_together(self, *programs: str) -> None:
+        """kill -9, and none of them can mend the other's end."""
+        pids = [self.pid(program) for program in programs]
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in pids:
+                os.kill(pid, number)
+        wait_until(lambda: all(read_start_time(pid) is None for pid in pids))
 
     def kill_all(self) -> None:
         """kill -9 of every process of the node; frozen before, or some would be started again meanwhile."""

@@ -42,7 +42,7 @@ def test_killed_daemon_under_traffic_loses_no_request(tiny_node, make_app, make_
         for _ in range(3):
             tiny_node.kill(victim)
             traffic.wait_for(10)
-        until(lambda: _answers(tiny_node))
+        until(tiny_node.is_attended)
         after = app.go_live(2)
         app.retire(key)
         until(lambda: not key.layout(tiny_node.layout).folder.exists())
@@ -58,7 +58,7 @@ def test_killed_web_process_after_killed_holder_and_doorman_serves_those_who_wai
     tiny_node.kill("holder")
     until(lambda: "waiters/1/1" in _held(tiny_node))
     tiny_node.kill("doorman")
-    until(lambda: _answers(tiny_node))
+    until(tiny_node.is_attended)
     kill_web(tiny_node, "waiters.web.1.v1.1")
     assert [tiny_node.get(app.host).text for _ in range(5)] == ["v1.1"] * 5
 
@@ -67,16 +67,23 @@ def test_doorman_and_holder_killed_together_mend_themselves(tiny_node, make_app,
     app = make_app(tiny_node, "together")
     app.go_live(1)
     app.wait_until_up("v1.1")
-    pids = [tiny_node.pid("holder"), tiny_node.pid("doorman")]
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
-    until(lambda: _answers(tiny_node))
+    tiny_node.kill_together("holder", "doorman")
+    until(tiny_node.is_attended)
     until(lambda: tiny_node.supervisor.state("together.web.1.v1.1").spawns == 2)
     assert tiny_node.get(app.host).text == "v1.1"
     kill_web(tiny_node, "together.web.1.v1.1")
     assert tiny_node.get(app.host).text == "v1.1"
+
+
+def test_crashing_app_is_answered_for_and_comes_back_when_doorman_and_holder_died(tiny_node, make_app, until):
+    app = make_app(tiny_node, "crashing-lost")
+    app.go_live(1, argv=["/bin/sh", "-c", "test -e works || exit 3; exec /usr/bin/python3 -S tiny_server.py fine"])
+    until(lambda: app.state() == "unwell")
+    tiny_node.kill_together("doorman", "holder")
+    until(lambda: tiny_node.is_attended() and "crashing-lost" in tiny_node.doorman.states())
+    until(lambda: tiny_node.get(app.host).status == 503)
+    (StartKey(app.name, 1, 1).release_layout(tiny_node.layout).source / "works").touch()
+    app.wait_until_up("fine")
 
 
 def test_connections_that_queue_at_a_retired_start_are_served_by_the_live_one(tiny_node, make_app, until):
@@ -134,7 +141,7 @@ def test_stopped_app_answers_503_also_after_the_doorman_was_killed(tiny_node, ma
             assert int(answer.headers["Retry-After"]) > 0
             assert "not running" in answer.text
         tiny_node.kill("doorman")
-        until(lambda: _answers(tiny_node))
+        until(tiny_node.is_attended)
 
 
 def test_opening_again_keeps_the_socket_and_closing_removes_it(tiny_node, make_app):
@@ -186,11 +193,3 @@ def _held(tiny_node):
         return HolderClient(tiny_node.layout).names()
     except OSError:
         return {}
-
-
-def _answers(tiny_node) -> bool:
-    try:
-        tiny_node.doorman.ping()
-    except ToppcloudError:
-        return False
-    return True

@@ -10,8 +10,7 @@ import time
 import pytest
 
 from deploy.connections import count_connections
-from deploy.process_record import read_start_time
-from deploy.sleep import is_still
+from deploy.sleep import is_still, mark_asleep
 from toppcloud.errors import ToppcloudError
 from toppcloud.unix import connect_unix
 
@@ -93,16 +92,39 @@ def test_sleeping_app_wakes_after_the_death_of(tiny_node, make_app, until, victi
     app.go_live(1)
     app.wait_until_up("v1.1")
     tiny_node.doorman.sleep(app.name)
-    pids = [tiny_node.pid(victim) for victim in victims]
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)  # so that none of them mends the other's end
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
-    until(lambda: all(read_start_time(pid) is None for pid in pids))
+    tiny_node.kill_together(*victims)
     until(lambda: tiny_node.supervisor.state(victims[0]).is_running)
     if len(victims) == 2:
         until(lambda: _accepts(app))  # nobody held the socket for a moment
     assert tiny_node.get(app.host).text == "v1.1"
+
+
+@pytest.mark.parametrize("is_told", [False, True])
+def test_app_that_a_killed_doorman_left_half_asleep_wakes_whole(tiny_node, make_app, until, is_told):
+    app = make_app(tiny_node, f"half-asleep-{'abc'[is_told]}")
+    key = app.go_live(1)
+    app.wait_until_up("v1.1")
+    program = f"{app.name}.web.1.v1.1"
+    os.killpg(tiny_node.pid(program), signal.SIGSTOP)
+    mark_asleep(key.layout(tiny_node.layout))
+    if is_told:
+        tiny_node.supervisor.stop(program, wait=False)
+    tiny_node.kill("doorman")
+    assert tiny_node.get(app.host).text == "v1.1"
+    until(tiny_node.is_attended)
+    until(lambda: app.state() == "awake")
+    assert not key.layout(tiny_node.layout).asleep.exists()
+
+
+def test_sleeping_app_is_not_waked_by_the_death_of_the_doorman(tiny_node, make_app, until):
+    app = make_app(tiny_node, "sleeps-on")
+    app.go_live(1)
+    app.wait_until_up("v1.1")
+    tiny_node.doorman.sleep(app.name)
+    tiny_node.kill("doorman")
+    until(tiny_node.is_attended)
+    assert app.state() == "asleep"
+    assert tiny_node.supervisor.states(f"{app.name}.") == {}
 
 
 def test_many_that_wake_at_once_are_all_served(tiny_node, make_app):
