@@ -135,7 +135,8 @@ def _measure(many: LiveNode, last: Repository, alone: LiveNode, first: Repositor
     for index in range(scale.count(DEPLOYS)):
         deploys += measure_code_pushes(many, last, 1, f"{size}-{index}")
         deploys_alone += measure_code_pushes(alone, first, 1, f"{size}-{index}")
-    first_pushes, first_pushes_alone = [], []
+    first_pushes: list[float] = []
+    first_pushes_alone: list[float] = []
     for index in range(scale.count(FIRST_PUSHES)):
         for node, seconds in ((many, first_pushes), (alone, first_pushes_alone))[:: -1 if index % 2 else 1]:
             seconds.append(_push_new(node, size, index))
