@@ -19,6 +19,10 @@ PROGRAM = "mod_wsgi"
 """`mod_wsgi blog.wsgi:application` is how the process type reads. There is no program of that name."""
 CONF, SCRIPT = "httpd.conf", "app.wsgi"
 DEBIAN = Path("/usr/lib/apache2/modules"), Path("/usr/sbin/apache2")
+_FROM_PYPI = (
+    "Or have it compiled: mod_wsgi in requirements.txt, for which the node needs apache2-dev; or mod_wsgi-standalone, "
+    "which compiles an Apache of its own, for some minutes."
+)
 _OF_MINOR = re.compile(r"mod_wsgi\.so-(\d+\.\d+)\Z")
 
 
@@ -61,14 +65,14 @@ def _find_debians(modules: Path, python_version: str | None) -> Path:
         raise ToppcloudError(
             'runner = "mod_wsgi" needs mod_wsgi, and this node has none.',
             f"It is neither in {modules} nor in the app's requirements.",
-            "On the node: apt install libapache2-mod-wsgi-py3. Or list mod_wsgi in requirements.txt.",
+            f"On the node: apt install libapache2-mod-wsgi-py3. {_FROM_PYPI}",
             reason="no mod_wsgi",
         )
     has = " and ".join(sorted(found))
     raise ToppcloudError(
         f"The node's mod_wsgi is for Python {has}, and the app runs on {wanted or 'another'}.",
         f"{modules} has it for no other version.",
-        f"Write {max(found)} into .python-version, or list mod_wsgi in requirements.txt, or take another runner.",
+        f"Write {max(found)} into .python-version, or take another runner. {_FROM_PYPI}",
         reason="mod_wsgi for another Python",
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deploy.command_text import parse_command, split_raw
-from deploy.mod_wsgi import find_httpd
+from deploy.mod_wsgi import Httpd, find_httpd, render_httpd
 from deploy.runner import _BIND, Place, Runner, choose_runner, choose_worker_runner, drop_option
 from toppcloud.errors import ToppcloudError
 
@@ -127,6 +127,21 @@ def test_mod_wsgi_of_the_apps_own_counts_first(tmp_path: Path) -> None:
     bundled.parent.mkdir(parents=True)
     bundled.touch()
     assert find_httpd(tmp_path / "venv", "3.12.1", (tmp_path, program)).program == bundled
+
+
+def test_apache_of_standalone_mod_wsgi_loads_what_debians_has_built_in(place: Place) -> None:
+    files = render_httpd(
+        Httpd(Path("/v/httpd"), Path("/v/modules"), Path("/v/mod_wsgi.so")),
+        ["a:b"],
+        place.program,
+        place.source,
+        place.folder / "httpd.conf",
+        place.tmp,
+        None,
+    )
+    before, after = files["httpd.conf"].split('LoadModule unixd_module "/v/modules/mod_unixd.so"')
+    assert "<IfModule !mod_unixd.c>" in before.rpartition("LoadModule")[2]
+    assert after.lstrip().startswith("</IfModule>")
 
 
 @pytest.mark.parametrize("word", ['a"b', "$HOME", "a\nb"])
