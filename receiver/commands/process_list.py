@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from deploy.app_processes import CRASHED, AppProcess, Idle, read_app_processes
 from deploy.app_settings import read_app_settings
 from deploy.live_start import ASLEEP
+from deploy.start_key import WEB
 from receiver.session import Session
 from toppcloud.durations import now_utc, render_age, render_iso, render_size, render_span
 
@@ -27,7 +28,9 @@ def show(session: Session, *, app: str, as_json: bool) -> None:
     for process in found.processes:
         for line in _render_trouble(process):
             session.write(line)
-    if found.release and found.door and not is_stopped:
+    if found.release and WEB not in found.release.processes:
+        session.write(f"{app} has no web process, so there is nothing to wake or to let sleep.")
+    elif found.release and found.door and not is_stopped:
         session.write(f"{render_idle(found.idle).capitalize()} (ps:idle)")
 
 

@@ -12,7 +12,7 @@ from deploy.app_settings import edit_app_settings, read_app_settings, update_app
 from deploy.doorman_client import DoormanClient
 from deploy.release import read_live_release, require_live_release
 from deploy.settle import settle
-from deploy.start import choose_formation
+from deploy.start import WEB, choose_formation
 from hooks.changes import Wishes, restart_app, start_app, stop_processes
 from hooks.pipeline import Delivery, deliver
 from receiver.branch_tip import open_branch_tip
@@ -40,7 +40,8 @@ def scale(session: Session, *, app: str, formation: tuple[str, ...], no_check: b
         if release and name not in release.processes:
             near = suggest_nearest(name, release.processes)
             raise ToppcloudError(
-                f"{app} has no process type '{name}'.{near}", f"v{release.version} has: {', '.join(release.processes)}."
+                f"{app} has no process type '{name}'.{near}",
+                f"v{release.version} has: {', '.join(release.processes) or 'none'}.",
             )
     before = read_app_settings(layout).formation
     now = choose_formation(release, read_app_settings(layout)) if release else before
@@ -130,8 +131,9 @@ def idle(session: Session, *, app: str, span: str | None) -> None:
 
 def sleep(session: Session, *, app: str) -> None:
     """Let the app sleep now; its next visitor wakes it."""
-    layout = session.app(app)
-    require_live_release(layout)
+    release = require_live_release(session.app(app))
+    if WEB not in release.processes:
+        raise ToppcloudError(f"{app} has no web process, so there is nothing to let sleep.")
     DoormanClient(session.node.layout).sleep(app)
     session.write(f"{app} sleeps. Its next visitor wakes it: {session.node.settings.url(app)}")
 

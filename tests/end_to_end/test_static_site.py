@@ -41,7 +41,9 @@ def test_site_is_served_without_a_process(routed, site):
     answer = routed.request("site", "/")
     assert (answer.status, answer.text) == (200, "<p>first")
     assert routed.request("site", "/docs/").text == "<p>docs"
-    assert site.toppcloud("ps").status == 0
+    assert "no web process" in site.toppcloud("ps").out
+    assert "nothing to let sleep" in site.toppcloud("ps:sleep").err
+    assert "v1 has: none" in site.toppcloud("ps:scale", "web=2").err
     assert not list(routed.layout.pids.glob("site.*"))
 
 
