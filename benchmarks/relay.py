@@ -25,7 +25,7 @@ from benchmarks.wrk import Pace, Target, list_failed, run_in_turn
 from deploy.port_file import read_port_file
 from deploy.start import find_live_start
 
-ROUNDS = 7
+ROUNDS = 5
 SECONDS = 3
 GUNICORN = "env -u LISTEN_FDS -u LISTEN_PID gunicorn --bind 127.0.0.1:$PORT app:app"
 """As somebody would have it who does not know that it takes an inherited socket."""
@@ -60,8 +60,7 @@ def measure_relay(scale: Scale) -> Section:
         [
             f"wrk, {rounds} rounds of {seconds} s each, in turn, through one nginx that was configured by hand: to the "
             "program's port (direct), to the node's socket (relay), to systemd-socket-proxyd (proxyd). gunicorn and "
-            "uWSGI have a Flask app, node computes for half a millisecond, empty is Node's bare http server, which answers "
-            "with next to no work. All share the cores with wrk and nginx."
+            "uWSGI have a Flask app, node computes for half a millisecond, empty is Node's bare http server. All share the cores with wrk and nginx."
         ],
         figures,
         failures=failures,

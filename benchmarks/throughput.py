@@ -11,7 +11,7 @@ from benchmarks.scale import Scale
 from benchmarks.section import Section
 from benchmarks.wrk import CONNECTIONS, Target, compare, list_failed, run_in_turn
 
-ROUNDS = 9
+ROUNDS = 7
 SECONDS = 4
 APP = "bench"
 
