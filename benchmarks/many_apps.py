@@ -89,8 +89,8 @@ def measure_many_apps(scale: Scale) -> Section:
             "One app is pushed, the others are made from its slug by the steps of a deploy, without git, build and "
             "first run; each has its own folder, route, release and socket, and any visitor wakes it. Memory is the "
             "proportional set size of supervisord, holder and doorman. At rest: their processor time in "
-            f"{_rest_s(scale, AIMED)} s ({SHORT_REST_S} s where they are not {AIMED:,}). Deploys are in turn with those of "
-            "the only app of another node. Both have Caddy.",
+            f"{_rest_s(scale, AIMED)} s ({SHORT_REST_S} s where they are not {AIMED:,}). Deploys are in turn with "
+            "those of the only app of another node. Both have Caddy.",
             *(f"{size:,} apps were left out: too little memory or disk." for size in scale.apps if size not in sizes),
         ],
         _list_figures(grown),

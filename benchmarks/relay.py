@@ -60,7 +60,8 @@ def measure_relay(scale: Scale) -> Section:
         [
             f"wrk, {rounds} rounds of {seconds} s each, in turn, through one nginx that was configured by hand: to the "
             "program's port (direct), to the node's socket (relay), to systemd-socket-proxyd (proxyd). gunicorn and "
-            "uWSGI have a Flask app, node computes for half a millisecond, empty is Node's bare http server. All share the cores with wrk and nginx."
+            "uWSGI have a Flask app, node computes for half a millisecond, empty is Node's bare http server. All share "
+            "the cores with wrk and nginx."
         ],
         figures,
         failures=failures,
