@@ -93,7 +93,7 @@ def check_sockets(layout: Layout, status: NodeStatus) -> Iterator[Finding]:
     if not status.is_running:
         return
     for name, knock in (
-        ("doorman", DoormanClient(layout).ping),
+        ("doorman", DoormanClient(layout, patience_s=0.0).ping),
         ("holder", HolderClient(layout).names),
         ("sessions", lambda: connect_unix(layout.sessions_socket, timeout_s=_KNOCK_S).close()),
         ("logger", lambda: connect_unix(layout.logger_socket, kind=socket.SOCK_DGRAM).close()),

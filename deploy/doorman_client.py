@@ -1,20 +1,25 @@
 """Talking to the doorman: one JSON line each way on a connection of its own.
 
 {"op": "open", "app": "blog", "release": 12, "start": 2}  ->  {}  or  {"error": "...", "why": "..."}
+
+Everything may be asked twice. So whoever meets a doorman that was just killed asks the next one, and a deploy goes on.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from typing import Any
 
+from deploy.process_record import read_process
 from toppcloud.errors import ToppcloudError
 from toppcloud.layout import Layout
 from toppcloud.unix import connect_unix
 
 _TIMEOUT_S = 15.0
 _SLEEP_TIMEOUT_S = 40.0
+_PAUSE_S = 0.02
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,8 @@ class DoormanClient:
     """The doorman of one node. Every method raises ToppcloudError when it does not answer or refuses."""
 
     layout: Layout
+    patience_s: float = 10.0
+    """How long a call waits for a killed doorman's successor."""
 
     def open_socket(self, app: str, release: int, start: int) -> None:
         """Bind the start's web.sock, which the router may connect to at once. Again: nothing happens."""
@@ -88,10 +95,7 @@ class DoormanClient:
 
     def _exchange(self, request: dict[str, Any], *, timeout_s: float = _TIMEOUT_S) -> dict[str, Any]:
         try:
-            with connect_unix(self.layout.doorman_socket, timeout_s=timeout_s) as connection:
-                connection.sendall(json.dumps(request).encode() + b"\n")
-                with connection.makefile("rb") as answers:
-                    answer: dict[str, Any] = json.loads(answers.readline())
+            answer = self._insist(json.dumps(request).encode() + b"\n", timeout_s)
         except (OSError, ValueError) as error:
             raise ToppcloudError(
                 "The node's doorman does not answer.",
@@ -102,3 +106,27 @@ class DoormanClient:
         if "error" in answer:
             raise ToppcloudError(answer["error"], answer["why"], reason="doorman refused")
         return answer
+
+    def _insist(self, line: bytes, timeout_s: float) -> dict[str, Any]:
+        deadline = time.monotonic() + self.patience_s
+        while True:
+            try:
+                return self._send(line, timeout_s)
+            except TimeoutError:
+                raise
+            except (OSError, ValueError):  # nobody is there, or it died over its answer
+                if time.monotonic() > deadline or not self._will_come_back():
+                    raise
+            time.sleep(_PAUSE_S)
+
+    def _send(self, line: bytes, timeout_s: float) -> dict[str, Any]:
+        with connect_unix(self.layout.doorman_socket, timeout_s=timeout_s) as connection:
+            connection.sendall(line)
+            with connection.makefile("rb") as answers:
+                answer: dict[str, Any] = json.loads(answers.readline())
+                return answer
+
+    def _will_come_back(self) -> bool:
+        """Whether there is a supervisord to start it again, and nobody stopped it."""
+        supervisord = read_process(self.layout.pids, "supervisord")
+        return bool(supervisord and supervisord.is_alive and not supervisord.is_stopping)

@@ -173,7 +173,7 @@ def logging_to(path: Path) -> Iterator[None]:
 def wait_until_up(layout: Layout) -> None:
     """Until supervisord and the doorman answer."""
     _wait_for(layout, Supervisor(layout).is_running, "supervisord")
-    _wait_for(layout, lambda: _answers(DoormanClient(layout).ping), "doorman")
+    _wait_for(layout, lambda: _answers(DoormanClient(layout, patience_s=0.0).ping), "doorman")
 
 
 def wait_until_answering(node: Node) -> None:

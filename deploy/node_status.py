@@ -75,7 +75,7 @@ def render_uptime(started_at: float) -> str:
 def read_doors(layout: Layout) -> dict[str, AppDoor]:
     """What the doorman knows of each app; nothing when it does not answer."""
     with contextlib.suppress(ToppcloudError):
-        return DoormanClient(layout).states()
+        return DoormanClient(layout, patience_s=0.0).states()
     return {}
 
 

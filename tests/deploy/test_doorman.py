@@ -86,6 +86,21 @@ def test_crashing_app_is_answered_for_and_comes_back_when_doorman_and_holder_die
     app.wait_until_up("fine")
 
 
+def test_calls_wait_for_the_next_doorman(tiny_node, make_app, until):
+    app = make_app(tiny_node, "patient")
+    before = app.go_live(1)
+    app.wait_until_up("v1.1")
+    for release in (2, 3, 4):
+        os.kill(tiny_node.pid("doorman"), signal.SIGKILL)
+        key = app.go_live(release)
+        os.kill(tiny_node.pid("doorman"), signal.SIGKILL)
+        app.retire(before)
+        before = key
+    app.wait_until_up("v4.1")
+    tiny_node.doorman.sleep(app.name)
+    assert app.state() == "asleep"
+
+
 def test_connections_that_queue_at_a_retired_start_are_served_by_the_live_one(tiny_node, make_app, until):
     app = make_app(tiny_node, "queue")
     old = app.go_live(1)
