@@ -6,6 +6,7 @@ Each request is read to the end of its head before it is answered, or the client
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import http
 import json
@@ -24,6 +25,7 @@ _RETRY_AFTER_S = 10
 _HEAD_BYTES = 64 * 1024
 _READ_TIMEOUT_S = 10.0
 _LINGER_S = 2.0
+_FULL_PAUSE_S = 0.05
 _ACCEPT_AT_ONCE = 64
 _TEMPLATES = Path(__file__).parent / "templates"
 _PAGES = {UNAVAILABLE: _TEMPLATES / "unavailable.html", NOT_FOUND: _TEMPLATES / "not_found.html"}
@@ -75,6 +77,7 @@ class Visit:
     """A connection that is being told."""
 
     connection: socket.socket
+    key: StartKey
     page: Page
     until: float
     head: bytearray = field(default_factory=bytearray)
@@ -98,7 +101,7 @@ class Answers:
         """Answer whoever comes to this listener, until `end`. Begun again, with the new page."""
         self.end(key)
         self._listeners[key] = listener
-        self._selector.register(listener, selectors.EVENT_READ, lambda: self.answer_waiting(listener, page))
+        self._selector.register(listener, selectors.EVENT_READ, lambda: self.answer_waiting(key, listener, page))
 
     def end(self, key: StartKey) -> None:
         """Answer there no more: what comes from now on waits."""
@@ -106,14 +109,18 @@ class Answers:
         if listener:
             self._selector.unregister(listener)
 
-    def answer_waiting(self, listener: socket.socket, page: Page) -> None:
+    def answer_waiting(self, key: StartKey, listener: socket.socket, page: Page) -> None:
         """Take all that wait at a listener, and answer them."""
         while waiting := accept_waiting(listener):
             for connection in waiting:
                 connection.setblocking(False)
-                visit = Visit(connection, page, time.monotonic() + _READ_TIMEOUT_S)
+                visit = Visit(connection, key, page, time.monotonic() + _READ_TIMEOUT_S)
                 self._visits.add(visit)
                 self._selector.register(connection, selectors.EVENT_READ, functools.partial(self._read, visit))
+
+    def count(self, key: StartKey) -> int:
+        """Connections of that start that are ours, and no program's."""
+        return sum(visit.key == key for visit in self._visits)
 
     def sweep(self) -> None:
         """Close what takes too long."""
@@ -160,6 +167,8 @@ def accept_waiting(listener: socket.socket, most: int = _ACCEPT_AT_ONCE) -> list
     while len(accepted) < most and poll.poll(0):
         try:
             accepted.append(listener.accept()[0])
-        except OSError:  # nonblocking and taken by somebody else, or no descriptor left
-            break
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                time.sleep(_FULL_PAUSE_S)  # they will still wait when a descriptor is free
+            break  # or somebody else took it
     return accepted

@@ -27,6 +27,7 @@ from typing import Any
 
 from deploy.answers import Answers, mark_unavailable, read_page, read_unavailable
 from deploy.holder_client import HolderClient
+from deploy.jobs import Jobs
 from deploy.live_start import find_live_key
 from deploy.open_sockets import OpenSockets
 from deploy.process_record import read_processes
@@ -61,7 +62,8 @@ class Doorman:
         self._selector = selectors.DefaultSelector()
         self._sockets = OpenSockets(node)
         self._answers = Answers(self._selector)
-        self._watch = Watch(node, self._sockets, self._answers, self._selector)
+        self._jobs = Jobs(self._selector)
+        self._watch = Watch(node, self._sockets, self._answers, self._selector, self._jobs)
         self._releases = ReleaseWatch(node)
         self._retiring: set[StartKey] = set()
         self._holder: socket.socket | None = None
@@ -231,7 +233,7 @@ class Doorman:
         if state.is_running:
             supervisor.stop(state.name)
             supervisor.start(state.name)
-        self._watch.call(functools.partial(self._attend_live, key))
+        self._jobs.call(functools.partial(self._attend_live, key))
 
     def _attend_live(self, key: StartKey) -> None:
         """Unless another start went live meanwhile."""
@@ -253,12 +255,18 @@ class Doorman:
             with connection, contextlib.suppress(OSError):
                 connection.sendall(json.dumps(value).encode() + b"\n")
 
-        def carry_out() -> None:
-            connection.settimeout(_REQUEST_TIMEOUT_S)
-            value = json.loads(_receive_line(connection))
+        def carry_out(line: bytes | Exception) -> None:
+            if isinstance(line, Exception):
+                connection.close()
+                return
+            value = json.loads(line)
             self._carry_out(value.pop("op"), value, reply)
 
-        _replying_with_errors(carry_out, reply)
+        connection.settimeout(_REQUEST_TIMEOUT_S)  # who connects and says nothing keeps nobody else waiting
+        self._jobs.run(
+            lambda: _receive_line(connection),
+            lambda line: _replying_with_errors(lambda: carry_out(line), reply),
+        )
 
     def _carry_out(self, operation: str, value: dict[str, Any], reply: Reply) -> None:
         if operation == "ping":

@@ -18,7 +18,7 @@ from toppcloud.layout import Layout
 from toppcloud.unix import connect_unix
 
 _TIMEOUT_S = 15.0
-_SLEEP_TIMEOUT_S = 40.0
+_SLEEP_TIMEOUT_S = 330.0
 _PAUSE_S = 0.02
 
 

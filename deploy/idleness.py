@@ -48,12 +48,13 @@ class Idleness:
         return found
 
     def _note_visits(self, live: LiveStart, connections: Connections | None, now: float) -> None:
-        visit = read_visit(live.start.socket)
-        if visit:
-            live.idle_since = max(live.idle_since, visit)
+        has_visit = read_visit(live.start.socket) is not None
+        if has_visit:
             arm(live.start.socket)
-        if connections and (connections.accepted or connections.waiting):
-            live.idle_since = now
+        if has_visit or (connections and (connections.accepted or connections.waiting)):
+            live.idle_since = (
+                now  # the mark is of the first visit since the last look; others may be of this moment
+            )
 
     def _choose_pause_s(self, idle_s: float) -> float:
         """Where visits leave no mark, only those that a look meets are seen; so it looks more often."""

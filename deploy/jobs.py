@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import selectors
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -45,3 +45,39 @@ class Jobs:
             except queue.Empty:
                 return
             function()
+
+
+class JobsByKey:
+    """Jobs of which each key has one at a time."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs = jobs
+        self._waiting: dict[Hashable, list[Callable[[], None]]] = {}
+        """By the key of each job under way: what is to happen after it."""
+
+    def is_busy(self, key: Hashable) -> bool:
+        return key in self._waiting
+
+    def when_free(self, key: Hashable, act: Callable[[], None]) -> None:
+        """Do it now, or after the job that is under way. It may begin another one."""
+        if key in self._waiting:
+            self._waiting[key].append(act)
+        else:
+            act()
+
+    def run(self, key: Hashable, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
+        """As `Jobs.run`, as soon as the key is free."""
+        if key in self._waiting:
+            self._waiting[key].append(lambda: self.run(key, work, then))
+            return
+        self._waiting[key] = []
+
+        def end(result: Any) -> None:
+            acts = self._waiting.pop(key)
+            try:
+                then(result)
+            finally:
+                for act in acts:
+                    self.when_free(key, act)
+
+        self._jobs.run(work, end)

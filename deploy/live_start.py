@@ -50,10 +50,10 @@ class LiveStart:
     """The doorman's loop watches the listener."""
     is_frozen: bool = False
     """A doorman before us may have died while it stood still."""
-    is_busy: bool = False
-    """A job is under way; what else is to happen waits in `after`."""
-    asks_again: bool = False
-    after: list[Callable[[], None]] = field(default_factory=list)
+    is_queued: bool = False
+    """It waits for its turn to be waked."""
+    is_asked: bool = False
+    """supervisord is being asked about it."""
     after_rise: list[Callable[[], None]] = field(default_factory=list)
     """What waits until it is up, or will not be."""
 

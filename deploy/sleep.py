@@ -2,12 +2,14 @@
 
 Asleep, none of its web programs exist and supervisord has not even heard of them: the listening socket is all that is
 left, and the files of the start from which they are made again. Before they end they are frozen (SIGSTOP): whoever
-was accepted until then is seen, and whoever comes later waits in the socket, so nobody is in a program that ends.
+was accepted until then is seen, and whoever comes later waits in the socket. (A server that ends gracefully may still
+take him while it ends, and then serves him.)
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import sys
@@ -28,6 +30,7 @@ from toppcloud.layout import Layout
 _FREEZE_LIMIT_S = 0.1
 _STOP_PATIENCE_S = 10.0
 _POLL_S = 0.001
+_STILL_PAUSE_S = 0.0005
 RELAY = ".relay"
 
 
@@ -124,6 +127,7 @@ def is_asleep(start: StartLayout) -> bool:
         return False
 
 
+@functools.cache
 def describe_installation() -> str:
     """What rendered files depend on besides the app: they are made anew when it has changed."""
     return f"toppcloud {metadata.version('toppcloud')} {Path(__file__).parent} {sys.executable}"
@@ -131,30 +135,41 @@ def describe_installation() -> str:
 
 @contextlib.contextmanager
 def frozen(leaders: list[int]) -> Iterator[bool]:
-    """Stop these process groups for a moment; yields whether all of them have come to rest."""
+    """Stop these processes and all that descends from them for a moment; yields whether all have come to rest."""
+    strangers: set[int] = set()
     try:
-        for pid in leaders:
-            _signal_group(pid, signal.SIGSTOP)
-        yield _wait_until_still(leaders)
+        yield _freeze(leaders, strangers)
     finally:
-        for pid in leaders:
-            _signal_group(pid, signal.SIGCONT)
+        _thaw(leaders, strangers)
 
 
 def thaw(states: dict[str, ProgramState]) -> None:
     """Let run what a doorman that died may have left frozen."""
-    for state in states.values():
-        if state.pid:
-            _signal_group(state.pid, signal.SIGCONT)
+    leaders = [state.pid for state in states.values() if state.pid]
+    _thaw(leaders, {pid for leader in leaders for pid in read_tree(leader)})
 
 
-def _wait_until_still(leaders: list[int]) -> bool:
+def _freeze(leaders: list[int], strangers: set[int]) -> bool:
+    """The whole groups first, at one stroke; then whoever has left them, who is added to `strangers`."""
+    for leader in leaders:
+        _signal_group(leader, signal.SIGSTOP)
     deadline = time.monotonic() + _FREEZE_LIMIT_S
-    while not all(is_still(pid) for leader in leaders for pid in read_tree(leader)):
+    while moving := [pid for leader in leaders for pid in read_tree(leader) if not is_still(pid)]:
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.0005)
+        time.sleep(_STILL_PAUSE_S)
+        for pid in moving:
+            if not is_still(pid):
+                strangers.add(pid)
+                _signal(pid, signal.SIGSTOP)
     return True
+
+
+def _thaw(leaders: list[int], strangers: set[int]) -> None:
+    for leader in leaders:
+        _signal_group(leader, signal.SIGCONT)
+    for pid in strangers:
+        _signal(pid, signal.SIGCONT)
 
 
 def is_still(pid: int) -> bool:
@@ -181,6 +196,11 @@ def _programs(sleeper: Sleeper) -> list[str]:
 def _is_web(program: str) -> bool:
     parsed = parse_program_name(program)
     return parsed is not None and parsed[1].split(".", 1)[0] == WEB
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)
 
 
 def _signal_group(leader: int, number: signal.Signals) -> None:

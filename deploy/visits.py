@@ -23,7 +23,7 @@ def arm(path: Path) -> None:
 
 
 def read_visit(path: Path) -> float | None:
-    """Seconds since 1970 of the last connect since it was armed; None when there was none."""
+    """Seconds since 1970 of the first connect since it was armed; None when there was none."""
     try:
         seconds = path.stat().st_atime_ns / 1e9
     except OSError:

@@ -19,7 +19,7 @@ from deploy.acceptance import Acceptance, Verdict
 from deploy.answers import UNAVAILABLE, Answers, read_page, read_unavailable
 from deploy.connections import Connections, read_connections
 from deploy.idleness import Idleness
-from deploy.jobs import Jobs
+from deploy.jobs import Jobs, JobsByKey
 from deploy.live_start import (
     ASLEEP,
     AWAKE,
@@ -41,24 +41,28 @@ from toppcloud.node import Node
 _ASK_PAUSE_S = 0.2
 _PLACE_PAUSE_S = 0.2
 _SLEEP_TRIES_S = 5.0
+_LOST_WORD_S = 1.0
 _log = logging.getLogger(__name__)
 
 
 class Watch:
     """The live starts of one node, by app."""
 
-    def __init__(self, node: Node, sockets: OpenSockets, answers: Answers, selector: selectors.BaseSelector) -> None:
+    def __init__(
+        self, node: Node, sockets: OpenSockets, answers: Answers, selector: selectors.BaseSelector, jobs: Jobs
+    ) -> None:
         self._node = node
         self._layout = node.layout
         self._sockets = sockets
         self._answers = answers
         self._selector = selector
-        self._jobs = Jobs(selector)
+        self._jobs = jobs
+        self._jobs_of_starts = JobsByKey(jobs)
         self._queue = WakeQueue()
         self._live: dict[str, LiveStart] = {}
-        self._busy: dict[StartKey, LiveStart] = {}
-        """Those with a job under way; some may be live no more."""
-        self._acceptance = Acceptance(node.layout)
+        self._ask_at: dict[LiveStart, float] = {}
+        """When to look at those that crashed, should supervisord's word of their next try be lost."""
+        self._acceptance = Acceptance(node.layout, answers)
         self._idleness = Idleness(node)
 
     # what it is told
@@ -106,17 +110,9 @@ class Watch:
         """Somebody changed how long an app may go unvisited."""
         self._idleness.due_at = time.time()
 
-    def call(self, function: Callable[[], None]) -> None:
-        """Have `function` called in the doorman's loop. From any thread."""
-        self._jobs.call(function)
-
     def when_free(self, key: StartKey, act: Callable[[], None]) -> None:
-        """Do it once no job is under way with this start."""
-        live = self._busy.get(key)
-        if live:
-            live.after.append(act)
-        else:
-            act()
+        """Do it once no job is under way with this start, live or not."""
+        self._jobs_of_starts.when_free(key, act)
 
     def stop(self, key: StartKey) -> None:
         """Answer for it, as its mark on the disk says."""
@@ -126,10 +122,12 @@ class Watch:
     def sleep(self, app: str, then: Callable[[str | None], None]) -> None:
         """Let it sleep now. `then` is told why it does not, or None."""
         live = self._live.get(app)
-        if live and (live.is_busy or live.state == WAKING):
-            (live.after if live.is_busy else live.after_rise).append(lambda: self.sleep(app, then))
-        elif live is None:
+        if live is None:
             then("it has no release yet")
+        elif self._jobs_of_starts.is_busy(live.key):
+            self.when_free(live.key, lambda: self.sleep(app, then))
+        elif live.state == WAKING:
+            live.after_rise.append(lambda: self.sleep(app, then))
         elif live.state == ASLEEP:
             then(None)
         elif live.state != AWAKE:
@@ -143,13 +141,13 @@ class Watch:
         """What supervisord says of a program. Returns the start whose program has crashed, if it is a live one."""
         parsed = parse_program_name(event["program"])
         live = self._find(parsed[0]) if parsed else None
-        if parsed is None or live is None or event["asked"]:
+        if live is None:
             return None
-        has_crashed = event["event"] == "exited"
-        if live.sleeper.is_ours(parsed[1]) and (has_crashed or live.state == UNWELL):
-            live.next_try = event["until"]
+        has_ended, was_asked = event["event"] == "exited", event["asked"]
+        is_news = self._is_calm(live) if was_asked else has_ended or live.state == UNWELL
+        if is_news and _is_web(event["program"]):
             self._ask(live)
-        return live.key if has_crashed else None
+        return live.key if has_ended and not was_asked else None
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """Every app's state, for people: see DoormanClient.states."""
@@ -160,7 +158,7 @@ class Watch:
                 "why": live.why,
                 "since": live.since,
                 "next_try": live.next_try if live.state == UNWELL else 0.0,
-                "connections": connections.get(live.key, Connections()).accepted,
+                "connections": connections.get(live.key, Connections()).accepted - self._answers.count(live.key),
                 "idle_since": max(live.idle_since, read_visit(live.start.socket) or 0.0),
             }
             for app, live in self._live.items()
@@ -173,7 +171,8 @@ class Watch:
         """Until `turn` is due; None when nothing is, so that nothing runs at rest."""
         now = time.time()
         places = now + _PLACE_PAUSE_S if self._queue.has_waiting else None
-        wanted = (self._acceptance.due_at(now), self._idleness.due_at, places)
+        asking = min(self._ask_at.values(), default=None)
+        wanted = (self._acceptance.due_at(now), self._idleness.due_at, places, asking)
         due_at = min((moment for moment in wanted if moment is not None), default=None)
         return None if due_at is None else max(0.0, due_at - now)
 
@@ -187,11 +186,18 @@ class Watch:
                 self._be_late(live)
             else:
                 self._refuse_visitors(live)
+        for live in [live for live, moment in self._ask_at.items() if moment <= now]:
+            del self._ask_at[live]
+            self._ask(live)
         self._wake_next(now)
         if self._idleness.due_at and now >= self._idleness.due_at:
-            awake = [live for live in self._live.values() if live.state == AWAKE and not live.is_busy]
+            awake = [live for live in self._live.values() if self._is_calm(live)]
             for live in self._idleness.find_idle(awake, now):
                 self._put_to_sleep(live, lambda _: None, tries_for_s=0.0)
+
+    def _is_calm(self, live: LiveStart) -> bool:
+        """It is awake, and we are not about to change that."""
+        return live.state == AWAKE and not self._jobs_of_starts.is_busy(live.key)
 
     # from state to state
 
@@ -221,6 +227,7 @@ class Watch:
         """None of its programs runs until its next try: who comes is answered at once."""
         self._let_go(live)
         self._become(live, UNWELL, why)
+        self._ask_at[live] = max(live.next_try, time.time()) + _LOST_WORD_S
         self._answers.begin(live.key, live.listener, read_page(live.start))
 
     def _be_late(self, live: LiveStart) -> None:
@@ -230,8 +237,8 @@ class Watch:
         self._refuse_visitors(live)
 
     def _refuse_visitors(self, live: LiveStart) -> None:
-        self._acceptance.forget(live)
-        self._answers.answer_waiting(live.listener, read_page(live.start))
+        self._answers.answer_waiting(live.key, live.listener, read_page(live.start))
+        self._acceptance.doubt(live)
         self._listen(live, self._hear_knock)
 
     def _hear_knock(self, live: LiveStart) -> None:
@@ -243,14 +250,16 @@ class Watch:
     def _enqueue(self, live: LiveStart, priority: int) -> None:
         self._let_go(live)
         self._become(live, WAKING)
+        live.is_queued = True
         self._queue.add(live, priority)
         self._wake_next(time.time())
 
     def _wake_next(self, now: float) -> None:
         while live := self._queue.take(now):
-            if live.state != WAKING or self._find(live.key) is not live:
+            if not live.is_queued or self._find(live.key) is not live:
                 self._queue.leave(live)
                 continue
+            live.is_queued = False
             wake = functools.partial(wake_programs, live.sleeper, is_half_asleep=live.is_frozen)
             self._do(live, wake, self._was_started)
 
@@ -283,16 +292,19 @@ class Watch:
 
     def _ask(self, live: LiveStart) -> None:
         """Learn from supervisord how it is with this start."""
-        if live.is_busy:
-            live.asks_again = True
-        else:
-            self._do(live, live.sleeper.running, self._judge)
+        if not live.is_asked:
+            live.is_asked = True
+            self._do(live, lambda: self._look_at_programs(live), self._judge)
+
+    def _look_at_programs(self, live: LiveStart) -> dict[str, ProgramState]:
+        live.is_asked = False  # what happens from here on may be missed, so it is asked for again
+        return live.sleeper.running()
 
     def _ask_later(self, live: LiveStart) -> None:
-        self._jobs.run(lambda: time.sleep(_ASK_PAUSE_S), lambda _: self._ask(live))
+        self._ask_at[live] = time.time() + _ASK_PAUSE_S
 
     def _judge(self, live: LiveStart, states: dict[str, ProgramState] | Exception) -> None:
-        if self._find(live.key) is not live or live.state == STOPPED:
+        if self._find(live.key) is not live or live.state == STOPPED or live.is_queued:
             return
         if isinstance(states, Exception):  # supervisord is away, and will be back
             self._ask_later(live)
@@ -306,7 +318,8 @@ class Watch:
             if live.state != AWAKE or min(running) > live.since:
                 self._be_rising(live, max(running))
         elif any(state.state == BACKOFF for state in web):
-            self._be_crashed(live, f"it crashed {max(state.spawns for state in web)} times")
+            live.next_try = max(state.next_try for state in web)
+            self._be_crashed(live, "it crashes again and again")
         elif any(state.state in (EXITED, STOPPING) for state in web):
             self._ask_later(live)
         else:
@@ -320,21 +333,8 @@ class Watch:
         return live if live and live.key == key else None
 
     def _do(self, live: LiveStart, work: Callable[[], Any], then: Callable[[LiveStart, Any], None]) -> None:
-        """A job for this start, one at a time; what was put off meanwhile comes after it."""
-        live.is_busy = True
-        self._busy[live.key] = live
-
-        def end(result: Any) -> None:
-            live.is_busy = False
-            del self._busy[live.key]
-            then(live, result)
-            while live.after and not live.is_busy:
-                live.after.pop(0)()
-            if live.asks_again and not live.is_busy:
-                live.asks_again = False
-                self._ask(live)
-
-        self._jobs.run(work, end)
+        """A job for this start, one at a time."""
+        self._jobs_of_starts.run(live.key, work, lambda result: then(live, result))
 
     def _listen(self, live: LiveStart, act: Callable[[LiveStart], None] | None) -> None:
         """Have `act` called when somebody connects; None: not any more."""
@@ -360,6 +360,8 @@ class Watch:
         self._listen(live, None)
         self._answers.end(live.key)
         self._queue.leave(live)
+        live.is_queued = False
+        self._ask_at.pop(live, None)
         self._acceptance.forget(live)
 
 

@@ -105,11 +105,11 @@ def test_connections_that_queue_at_a_retired_start_are_served_by_the_live_one(ti
     app = make_app(tiny_node, "queue")
     old = app.go_live(1)
     app.wait_until_up("v1.1")
+    app.go_live(2)
     tiny_node.supervisor.stop("queue.web.1.v1.1")
     queued = [connect_unix(old.layout(tiny_node.layout).socket, timeout_s=10) for _ in range(5)]
     for connection in queued:
         connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-    app.go_live(2)
     app.retire(old)
     for connection in queued:
         assert connection.makefile("rb").read().endswith(b"v2.1")

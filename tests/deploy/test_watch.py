@@ -163,7 +163,7 @@ def test_crash_loop_is_answered_with_503_until_a_try_succeeds(tiny_node, make_ap
     assert answer.status == 503
     assert int(answer.headers["Retry-After"]) > 0
     door = tiny_node.doorman.states()["crashing"]
-    assert "crashed" in door.why
+    assert "crashes" in door.why
     assert door.next_try > time.time() - 60
 
 
@@ -216,3 +216,54 @@ def _accepts(app) -> bool:
     except OSError:
         return False
     return True
+
+
+def test_connection_that_the_doorman_answers_is_not_taken_for_a_served_one(tiny_node, make_app, until):
+    """An app that hangs after a crash loop stays unwell, whoever is still being told so."""
+    app = make_app(tiny_node, "hanging")
+    folder = tiny_node.layout.app("hanging").folder
+    key = app.go_live(1, argv=["/bin/sh", "-c", f"test -e {folder}/hang || exit 3; exec sleep 1000"])
+    until(lambda: app.state() == "unwell")
+    with connect_unix(key.layout(tiny_node.layout).socket, timeout_s=20) as silent:
+        until(lambda: count_connections(tiny_node.layout, key).accepted == 1)
+        (folder / "hang").touch()
+        until(lambda: tiny_node.doorman.states()["hanging"].state == "waking")
+        until(lambda: tiny_node.doorman.states()["hanging"].state == "unwell")
+        assert "accepts nobody" in tiny_node.doorman.states()["hanging"].why
+        silent.close()
+    assert tiny_node.get(app.host).status == 503
+
+
+def test_app_that_accepts_late_is_seen_to_without_a_visitor(tiny_node, make_app, until):
+    app = make_app(tiny_node, "latecomer")
+    source = tiny_node.layout.app("latecomer").release(1).source
+    wait = f"while ! test -e {source}/open; do sleep 0.05; done"
+    line = f"{wait}; export LISTEN_PID=$$; exec /usr/bin/python3 -S {source}/tiny_server.py up"
+    app.go_live(1, argv=["/bin/sh", "-c", line])
+    until(lambda: app.state() == "unwell")
+    (source / "open").touch()
+    until(lambda: app.state() == "awake")
+
+
+def test_program_that_somebody_else_stopped_is_waked_by_a_visitor(tiny_node, make_app, until):
+    app = make_app(tiny_node, "stopped-by-hand")
+    app.go_live(1)
+    app.wait_until_up("v1.1")
+    until(lambda: app.state() == "awake")
+    tiny_node.supervisor.stop("stopped-by-hand.web.1.v1.1")
+    until(lambda: app.state() == "asleep")
+    assert tiny_node.get(app.host).text == "v1.1"
+
+
+def test_app_with_a_process_in_another_session_sleeps_too(tiny_node, make_app, until):
+    app = make_app(tiny_node, "daemonic")
+    source = tiny_node.layout.app("daemonic").release(1).source
+    note = "echo $$ > pid; exec sleep 1000"
+    line = f"setsid sh -c '{note}' & export LISTEN_PID=$$; exec /usr/bin/python3 -S {source}/tiny_server.py up"
+    source.mkdir(parents=True)
+    source.chmod(0o777)
+    app.go_live(1, argv=["/bin/sh", "-c", line])
+    app.wait_until_up("up")
+    tiny_node.doorman.sleep("daemonic")
+    assert app.state() == "asleep"
+    assert not is_still(int((source / "pid").read_text()))  # what its app leaves behind is its own affair
