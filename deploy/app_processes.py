@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from deploy.app_settings import AppSettings, read_app_settings
 from deploy.doorman_client import AppDoor, DoormanClient
-from deploy.live_start import AWAKE, STOPPED, find_live_key
+from deploy.live_start import AWAKE, SPOKEN_FOR, find_live_key
 from deploy.output_log import read_last_lines, shorten_tracebacks
 from deploy.process_memory import read_memory_bytes, read_tree
 from deploy.release import Release, read_live_release
@@ -117,7 +117,7 @@ def _list_processes(
             key, process = parsed
             rows.append(_describe(app, key, process, state, door if key == live else None, compare_starts(key, live)))
             known.add((key, process))
-    if live and door and door.state not in (AWAKE, STOPPED):
+    if live and door and door.state not in (AWAKE, *SPOKEN_FOR):
         sleepers = (WEB, *(slug.web.sleeps_with if slug else ()))
         files = sorted(path.stem for path in live.layout(node.layout).folder.glob("*.ini"))
         rows += [

@@ -27,7 +27,8 @@ class AppDoor:
     """How an app's live start is, as the doorman sees it. Times are seconds since 1970."""
 
     state: str
-    """awake, asleep, waking (started, not seen to accept yet), stopped (by a person), unwell (`why` says it)."""
+    """awake, asleep, waking (started, not seen to accept yet), unwell (`why` says it), stopped (by a person), static (a
+    site of files), no web."""
     why: str
     since: float
     next_try: float

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from deploy.answers import NOT_FOUND, read_unavailable
 from deploy.app_settings import read_app_settings
 from deploy.release import read_release
 from deploy.sleep import Sleeper
@@ -17,7 +18,10 @@ from toppcloud.layout import Layout
 from toppcloud.node import Node
 from toppcloud.slug import Web, read_slug
 
-AWAKE, ASLEEP, WAKING, STOPPED, UNWELL = "awake", "asleep", "waking", "stopped", "unwell"
+AWAKE, ASLEEP, WAKING, UNWELL = "awake", "asleep", "waking", "unwell"
+STOPPED, STATIC, NO_WEB = "stopped", "static", "no web"
+SPOKEN_FOR = frozenset({STOPPED, STATIC, NO_WEB})
+"""There is no program to serve visitors: a person stopped it, or the release has none. The doorman answers."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,13 @@ def read_habits(node: Node, key: StartKey) -> Habits:
         boot_limit_s=(slug.check.timeout_s if slug else None) or node.settings.boot_timeout_s,
         workers=tuple(name for name in (release.processes if release else ()) if name not in (WEB, *web.sleeps_with)),
     )
+
+
+def name_silence(node: Node, live: LiveStart) -> str:
+    """Why the doorman answers for it: STOPPED, STATIC or NO_WEB."""
+    if read_app_settings(node.layout.app(live.key.app)).stopped:
+        return STOPPED
+    return STATIC if read_unavailable(live.start) == NOT_FOUND else NO_WEB
 
 
 def find_wakeful_worker(node: Node, live: LiveStart) -> str | None:

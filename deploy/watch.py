@@ -1,9 +1,10 @@
 """Watches the live start of every app: wakes it for a visitor, sees whether it comes up, lets it sleep, answers for it.
 
 One state each: awake (its programs accept; nothing of a request passes here), asleep (no program; the first connection
-wakes it), waking (started, and not seen to accept yet), stopped (by a person), unwell (it crashes and waits for its
-next try, or does not accept within its boot limit; visitors are told so). It knows all this from the disk, from
-supervisord and from the kernel, so it may die at any time. Runs in the doorman's one thread; what takes long is a job.
+wakes it), waking (started, and not seen to accept yet), unwell (it crashes and waits for its next try, or does not
+accept within its boot limit; visitors are told so), or spoken for (a person stopped it, or it has no web process). It
+knows all this from the disk, from supervisord and from the kernel, so it may die at any time. Runs in the doorman's one
+thread; what takes long is a job.
 """
 
 from __future__ import annotations
@@ -23,11 +24,14 @@ from deploy.jobs import Jobs, JobsByKey
 from deploy.live_start import (
     ASLEEP,
     AWAKE,
-    STOPPED,
+    NO_WEB,
+    SPOKEN_FOR,
+    STATIC,
     UNWELL,
     WAKING,
     LiveStart,
     find_wakeful_worker,
+    name_silence,
     read_habits,
 )
 from deploy.open_sockets import OpenSockets
@@ -42,6 +46,7 @@ _ASK_PAUSE_S = 0.2
 _PLACE_PAUSE_S = 0.2
 _SLEEP_TRIES_S = 5.0
 _LOST_WORD_S = 1.0
+_EXPLAINED = {STATIC: "it is a site of files, and has no process", NO_WEB: "it has no web process"}
 _log = logging.getLogger(__name__)
 
 
@@ -84,7 +89,7 @@ class Watch:
             self.forget(known.key)
         self._live[key.app] = live
         if read_unavailable(live.start) is not None:
-            self._be_stopped(live)
+            self._be_spoken_for(live)
         elif is_up:
             self._be_awake(live)
         elif wake or (thaws and live.start.asleep.exists()):
@@ -117,7 +122,7 @@ class Watch:
     def stop(self, key: StartKey) -> None:
         """Answer for it, as its mark on the disk says."""
         if live := self._find(key):
-            self._be_stopped(live)
+            self._be_spoken_for(live)
 
     def sleep(self, app: str, then: Callable[[str | None], None]) -> None:
         """Let it sleep now. `then` is told why it does not, or None."""
@@ -131,7 +136,7 @@ class Watch:
         elif live.state == ASLEEP:
             then(None)
         elif live.state != AWAKE:
-            then(f"it is {live.state}")
+            then(_EXPLAINED.get(live.state, f"it is {live.state}"))
         elif worker := find_wakeful_worker(self._node, live):
             then(f"its process '{worker}' keeps it awake")
         else:
@@ -212,9 +217,9 @@ class Watch:
         self._become(live, ASLEEP)
         self._listen(live, lambda live: self._enqueue(live, VISITOR))
 
-    def _be_stopped(self, live: LiveStart) -> None:
+    def _be_spoken_for(self, live: LiveStart) -> None:
         self._let_go(live)
-        self._become(live, STOPPED)
+        self._become(live, name_silence(self._node, live))
         status = read_unavailable(live.start) or UNAVAILABLE
         self._answers.begin(live.key, live.listener, read_page(live.start, status))
 
@@ -304,7 +309,7 @@ class Watch:
         self._ask_at[live] = time.time() + _ASK_PAUSE_S
 
     def _judge(self, live: LiveStart, states: dict[str, ProgramState] | Exception) -> None:
-        if self._find(live.key) is not live or live.state == STOPPED or live.is_queued:
+        if self._find(live.key) is not live or live.state in SPOKEN_FOR or live.is_queued:
             return
         if isinstance(states, Exception):  # supervisord is away, and will be back
             self._ask_later(live)

@@ -29,6 +29,7 @@ from receiver.table import COMMANDS
 from receiver.worker_process import run_repair, run_worker
 from toppcloud.app_layout import RepositoryLayout
 from toppcloud.layout import Layout
+from toppcloud.lock import read_holder
 from toppcloud.node import Node, open_node
 from toppcloud.unix import listen_unix
 
@@ -68,6 +69,7 @@ class Forker:
             self._signal_all(signal.SIGTERM)
 
     def serve(self) -> None:
+        self._repair_left_overs()
         while self._stops_at is None or (self._workers and time.monotonic() < self._stops_at):
             for key, _ in self._selector.select(None if self._stops_at is None else 0.1):
                 if key.fileobj is self._listener:
@@ -103,6 +105,12 @@ class Forker:
         door.setblocking(False)
         self._selector.register(worker.pidfd, selectors.EVENT_READ, worker)
         self._selector.register(door, selectors.EVENT_READ, worker)
+
+    def _repair_left_overs(self) -> None:
+        """A worker may have died with the forker before us, in the middle of a change. The node's start sees to that
+        itself."""
+        if read_holder(self._node.layout.node_lock) is None:
+            self._fork_repair()
 
     def _fork_repair(self) -> None:
         """A worker was killed, perhaps in the middle of a change: another process finishes or undoes it."""

@@ -41,14 +41,21 @@ def test_killed_during_the_release_command_the_old_serves_and_the_next_push_work
     assert node.request(repository.app).text.startswith("three")
 
 
-def test_killed_while_the_new_web_process_starts_its_processes_end(node: LiveNode, live_app: Make) -> None:
+@pytest.mark.parametrize("victim", ["the session", "the session and what forks it"])
+def test_killed_while_the_new_web_process_starts_its_processes_end(node: LiveNode, live_app: Make, victim: str) -> None:
     repository = live_app()
     app = node.layout.app(repository.app)
-    slow = "import time\ntime.sleep(20)\n" + plain_files("two")["app.py"]
+    slow = "import time\ntime.sleep(8)\n" + plain_files("two")["app.py"]
     repository.commit("Slow", {"app.py": slow})
     push = start_push(repository)
     wait_until(lambda: any(".v2." in name for name in programs(node, app)))
+    forker = Supervisor(node.layout).state("sessions")
+    assert forker and forker.pid
+    if victim != "the session":
+        os.kill(forker.pid, signal.SIGSTOP)  # so that it does not see the end of the other
     kill_holder(app)
+    if victim != "the session":
+        os.kill(forker.pid, signal.SIGKILL)
     push.wait(30)
     wait_until(lambda: not any(".v2." in name for name in programs(node, app)))
     assert node.request(repository.app).text.startswith("one")
