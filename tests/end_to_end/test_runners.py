@@ -260,3 +260,4 @@ def test_mod_wsgi_runs_in_the_apps_virtualenv_and_is_empty_until_asked(node: Liv
     assert app.output.read_text().count("loaded") == loaded
     assert node.request(repository.app).status == 200
     wait_until(lambda: app.output.read_text().count("loaded") == loaded + 1)
+    assert "MinSpareThreads" not in app.output.read_text()  # Apache's own complaints of its configuration
