@@ -13,10 +13,12 @@ from deploy.app_settings import read_app_settings
 from deploy.live_start import find_live_key
 from deploy.memory_sizes import Size, measure, read_sizes, remember_fresh
 from deploy.node_memory import NodeMemory, read_node_memory
-from deploy.start_key import WEB, StartKey
+from deploy.start_key import WEB, StartKey, parse_program_name
+from deploy.supervisor import Supervisor
 from toppcloud.app_layout import AppLayout
 from toppcloud.durations import render_size
 from toppcloud.errors import ToppcloudError
+from toppcloud.layout import Layout
 from toppcloud.node import Node
 
 
@@ -32,6 +34,8 @@ class Need:
     """So many of the type run already and count on."""
     is_beside: bool = False
     """Whether they run beside the old ones, which then leave."""
+    running: int = 0
+    """So many of the type run now."""
 
     @property
     def total_bytes(self) -> int:
@@ -53,8 +57,8 @@ def plan_needs(wanted: Mapping[str, int], running: Mapping[str, int], sizes: Map
     needs = []
     for process_type, count in wanted.items():
         size, now = sizes.get(process_type, Size()), running.get(process_type, 0)
-        more = Need(process_type, max(0, count - now), size.grown_bytes, size.origin, kept=min(count, now))
-        beside = Need(process_type, count, size.fresh_bytes, size.origin, is_beside=now > 0)
+        more = Need(process_type, max(0, count - now), size.grown_bytes, size.origin, kept=min(count, now), running=now)
+        beside = Need(process_type, count, size.fresh_bytes, size.origin, is_beside=now > 0, running=now)
         need = max(more, beside, key=lambda need: need.total_bytes) if process_type == WEB else more
         if need.count:
             needs.append(need)
@@ -77,7 +81,13 @@ def require_memory(
     wanted = {name: settings.formation.get(name, 1) for name in process_types}
     running = {name: size.count for name, size in measured.items()}
     needs = plan_needs(wanted, running, {**read_sizes(app), **measured})
-    refuse_needs(app.name, needs, memory, override)
+    refuse_needs(app.name, needs, memory, override, is_draining=live is not None and has_leavers(node.layout, live))
+
+
+def has_leavers(layout: Layout, live: StartKey) -> bool:
+    """Whether something of an earlier start still runs, and takes memory that will soon be free."""
+    programs = Supervisor(layout).states(prefix=f"{live.app}.")
+    return any(parsed[0] != live for name in programs if (parsed := parse_program_name(name)))
 
 
 def remember_start(node: Node, app: AppLayout) -> None:
@@ -87,7 +97,7 @@ def remember_start(node: Node, app: AppLayout) -> None:
         remember_fresh(node.layout, live, read_app_settings(app).formation)
 
 
-def refuse_needs(app: str, needs: list[Need], memory: NodeMemory, override: str) -> None:
+def refuse_needs(app: str, needs: list[Need], memory: NodeMemory, override: str, *, is_draining: bool = False) -> None:
     """Raises ToppcloudError with the arithmetic unless `needs` fit."""
     needed = sum(need.total_bytes for need in needs)
     if needed <= memory.available_bytes:
@@ -96,8 +106,10 @@ def refuse_needs(app: str, needs: list[Need], memory: NodeMemory, override: str)
     cure = [f"Put another app to sleep: toppcloud ps:sleep -a APP   Go on all the same: {override}"]
     largest = max(needs, key=lambda need: need.total_bytes)
     fitting = (memory.available_bytes - (needed - largest.total_bytes)) // largest.each_bytes + largest.kept
-    if largest.kept < fitting < largest.kept + largest.count:
+    if largest.kept < fitting < largest.kept + largest.count and fitting != largest.running:
         cure.insert(0, f"Run fewer: toppcloud ps:scale {largest.process_type}={fitting} -a {app}")
+    if is_draining:
+        cure.insert(0, f"Wait a little, and try again: {app}'s processes of before are about to end.")
     raise ToppcloudError(
         f"The node cannot hold this: {app} needs {render_size(needed)} more memory, and "
         f"{render_size(memory.available_bytes)} can be had.",

@@ -60,6 +60,14 @@ def test_refusal_shows_the_arithmetic_and_how_many_would_fit() -> None:
     ]
 
 
+def test_refusal_does_not_propose_what_runs_already() -> None:
+    needs = plan_needs({"web": 2}, {"web": 1}, {"web": WEB})
+    with pytest.raises(ToppcloudError) as refused:
+        refuse_needs("blog", needs, NodeMemory(1000 * MB, 100 * MB), "--no-check", is_draining=True)
+    assert "Run fewer" not in refused.value.cure
+    assert "Wait a little" in refused.value.cure
+
+
 def test_what_fits_is_not_refused() -> None:
     refuse_needs("blog", plan_needs({"web": 1}, {}, {"web": WEB}), NodeMemory(1000 * MB, 300 * MB), "--no-check")
 
