@@ -17,7 +17,7 @@ from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
 from toppcloud.files import write_file
 from toppcloud.node import Node
-from toppcloud.program import ProgramFailed, run
+from toppcloud.program import ProgramFailed, find_program, run
 
 _SMALLEST_FREE_BYTES = 1_000_000
 _NOT_SHOWN = (" + ", " ~ ", "Using ", "Audited ", "Creating ")
@@ -110,10 +110,14 @@ def _run_uv(
 
 def _refusal(installation: Installation, error: ProgramFailed) -> ToppcloudError:
     file = installation.dependencies.file
+    why, cure = f"uv says why above. Python is {installation.interpreter.version}.", ""
+    if "mod-wsgi" in (installation.dependencies.names or ()) and not find_program("apxs"):
+        why += "\nmod_wsgi is compiled with apxs, which this node does not have."
+        cure = "On the node: apt install apache2-dev. Its libapache2-mod-wsgi-py3 needs no such line. "
     return ToppcloudError(
         f"The packages of {file} could not be installed.",
-        f"uv says why above. Python is {installation.interpreter.version}.",
-        f"Correct {file}, commit, push again.",
+        why,
+        f"{cure}Correct {file}, commit, push again.",
         reason=f"installing {file} failed",
     )
 

@@ -12,6 +12,7 @@ from buildpacks.rebuild import rebuild_venv
 from toppcloud.console import Console
 from toppcloud.errors import Cancelled, ToppcloudError
 from toppcloud.files import remove_tree
+from toppcloud.program import find_program
 
 pytestmark = pytest.mark.node
 
@@ -140,6 +141,13 @@ def test_package_that_does_not_build_is_refused_with_its_last_lines(builder):
     with pytest.raises(ToppcloudError, match=r"The packages of requirements\.txt could not be installed"):
         builder.push(files)
     assert "no compiler today" in builder.text
+
+
+@pytest.mark.skipif(find_program("apxs") is not None, reason="apache2-dev is there, so nothing is missing")
+def test_mod_wsgi_that_cannot_be_compiled_is_refused_with_the_package_that_it_needs(builder):
+    with pytest.raises(ToppcloudError, match="could not be installed") as refused:
+        builder.push({"requirements.txt": "mod_wsgi==0.0.1\n", "Procfile": "web: x\n"})
+    assert "apt install apache2-dev" in refused.value.cure
 
 
 def test_old_gunicorn_gets_the_setuptools_that_it_imports(builder):
