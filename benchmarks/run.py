@@ -11,6 +11,7 @@ import argparse
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable
 
 from benchmarks.conditions import read_conditions, render_load
@@ -66,6 +67,9 @@ def measure(names: list[str], scale: Scale) -> int:
             sections[name] = PARTS[name](scale)
         except Missing as missing:
             sections[name] = Section(name, [f"Not measured: {missing}."])
+        except Exception as error:
+            traceback.print_exc()
+            sections[name] = Section(name, failures=[f"{name} broke off: {type(error).__name__}: {error}"])
         sections[name].notes.append(
             f"Took {time.monotonic() - began:.0f} s; load of the machine after it {render_load()}."
         )
