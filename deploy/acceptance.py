@@ -80,7 +80,7 @@ class Acceptance:
     def look(self, now: float) -> list[tuple[LiveStart, Verdict]]:
         """Those of which there is something to tell."""
         for live in [live for live, moment in self._doubted.items() if moment <= now]:
-            del self._doubted[live]
+            self.knock(live)
             self._probe(live)  # a visitor like any other
         knocked = [live for live, until in self._knocked.items() if until <= now]
         if not self._expected and not knocked:

@@ -9,6 +9,8 @@ unix_seq_show: St 03 is accepted; 02 with inode 0 is one that nobody has accepte
 from __future__ import annotations
 
 import re
+import secrets
+import socket
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,27 +29,46 @@ class Connections:
     accepted: int = 0
     waiting: int = 0
 
+    def add(self, state: bytes) -> None:
+        """Count one more, by its state in the kernel's table."""
+        if state == _ACCEPTED:
+            self.accepted += 1
+        else:
+            self.waiting += 1
 
-def label(layout: Layout, key: StartKey) -> str:
-    """What a start's socket is bound as, beside `.web.sock.`: the node, since several may run on one machine."""
-    return f"{_tag(layout)}.{key.app}.{key.release}.{key.start}"
+
+def choose_label(layout: Layout, key: StartKey) -> str:
+    """What a socket of a start is bound as, beside `.web.sock.`: the node, since several may run on one machine, the
+    start, and something to tell its sockets apart."""
+    return f"{_tag(layout)}.{key.app}.{key.release}.{key.start}.{secrets.token_hex(3)}"
 
 
 def read_connections(layout: Layout) -> dict[StartKey, Connections]:
     """The starts of this node that have any connection. Empty where the kernel does not tell."""
-    pattern = re.compile(rb" (0[23]) +\d+ \S*/\.web\.sock\.%s\.([a-z0-9-]+)\.(\d+)\.(\d+)\n" % _tag(layout).encode())
+    label = rb"%s\.([a-z0-9-]+)\.(\d+)\.(\d+)\.[0-9a-f]+" % _tag(layout).encode()
     found: dict[StartKey, Connections] = {}
+    for state, app, release, start in _find(label):
+        connections = found.setdefault(StartKey(app.decode(), int(release), int(start)), Connections())
+        connections.add(state)
+    return found
+
+
+def count_at(listener: socket.socket) -> Connections:
+    """Those of one listening socket."""
+    label = re.escape(str(listener.getsockname()).rpartition("/.web.sock.")[2].encode())
+    connections = Connections()
+    for (state,) in _find(label):
+        connections.add(state)
+    return connections
+
+
+def _find(label: bytes) -> list[tuple[bytes, ...]]:
+    """The state of each connection of sockets with such a label, and what the label's groups match."""
     try:
         table = _TABLE.read_bytes()
     except OSError:
-        return {}
-    for state, app, release, start in pattern.findall(table):
-        connections = found.setdefault(StartKey(app.decode(), int(release), int(start)), Connections())
-        if state == _ACCEPTED:
-            connections.accepted += 1
-        else:
-            connections.waiting += 1
-    return found
+        return []
+    return [match.groups() for match in re.finditer(rb" (0[23]) +\d+ \S*/\.web\.sock\.%s\n" % label, table)]
 
 
 def count_connections(layout: Layout, key: StartKey) -> Connections:

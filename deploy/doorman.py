@@ -45,7 +45,7 @@ from toppcloud.unix import listen_unix
 _LONGEST_REQUEST = 256 * 1024
 _REQUEST_TIMEOUT_S = 2.0
 _HOLDER_PAUSE_S = 0.005
-_ROUTER_PAUSE_S = 1.0
+_ROUTER_PAUSE_S = 0.05
 _FAULT_PAUSE_S = 0.05
 _MENDED_AT_ONCE = 8
 _log = logging.getLogger(__name__)
@@ -98,11 +98,11 @@ class Doorman:
             raise ToppcloudError(f"There is no start {key.name}.", "Its folder is gone.")
         self._sockets.open(key)
 
-    def attend(self, key: StartKey, *, is_up: bool, wake: bool, thaws: bool = False) -> None:
+    def attend(self, key: StartKey, *, is_up: bool, wake: bool, is_half_asleep: bool = False) -> None:
         """What it answered for this start until now, the watch goes on with."""
         if not self._watch.knows(key):
             self._answers.end(key)
-        self._watch.attend(key, is_up=is_up, wake=wake, thaws=thaws)
+        self._watch.attend(key, is_up=is_up, wake=wake, is_half_asleep=is_half_asleep)
         self._releases.attend(key)
 
     def close(self, key: StartKey) -> None:
@@ -200,7 +200,9 @@ class Doorman:
             key = find_live_key(self._layout, app)
             start = key.layout(self._layout) if key else None
             if key and start and (key.name in held or start.asleep.exists() or read_unavailable(start) is not None):
-                self._try(functools.partial(self.attend, is_up=False, wake=False, thaws=key in recorded), key)
+                is_half_asleep = key in recorded and start.asleep.exists()
+                attend = functools.partial(self.attend, is_up=False, wake=False, is_half_asleep=is_half_asleep)
+                self._try(attend, key)
         for start in find_requests(self._layout):
             request = read_request(start)
             if request:

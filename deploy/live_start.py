@@ -52,8 +52,8 @@ class LiveStart:
     """A connection of our own, to see when it is accepted."""
     is_listening: bool = False
     """The doorman's loop watches the listener."""
-    is_frozen: bool = False
-    """A doorman before us may have died while it stood still."""
+    is_half_asleep: bool = False
+    """A doorman before us died while it fell asleep or was waked."""
     is_queued: bool = False
     """It waits for its turn to be waked."""
     is_asked: bool = False

@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.connections import label
+from deploy.connections import choose_label
 from deploy.holder_client import HolderClient
 from deploy.start_key import StartKey, parse_start_key
 from toppcloud.errors import ToppcloudError
@@ -62,15 +62,47 @@ class OpenSockets:
             found = self._open.get(key.name)
             if found and found.note == read_note(path):
                 return found.listener
-            listener = listen_unix(
-                path,
-                mode=0o660,
-                backlog=BACKLOG,
-                label=label(self._node.layout, key),
-                prepare=lambda new, aside: self._prepare(key, new, aside),
-            )
-            self._keep(key.name, OpenSocket(listener, read_note(path) or ""))
-            return listener
+            self._keep(key.name, self._bind(key, path))
+            return self._open[key.name].listener
+
+    def replace(self, key: StartKey) -> OpenSocket:
+        """Put a new socket into its place: whoever comes from now on waits there. Returns the old one, at which nobody
+        can come any more; then `restore` or `discard` it."""
+        path = key.layout(self._node.layout).socket
+        with self._lock:
+            old = self._open.pop(key.name)
+            _aside(path).unlink(missing_ok=True)
+            os.link(path, _aside(path))
+            try:
+                self._open[key.name] = self._bind(key, path)
+            except BaseException:
+                self._open[key.name] = old
+                raise
+            return old
+
+    def restore(self, key: StartKey, old: OpenSocket) -> OpenSocket:
+        """Put the old socket back into its place. Returns the new one, at which some may wait."""
+        path = key.layout(self._node.layout).socket
+        with self._lock:
+            self._park(key.name, old.listener, old.note)
+            new, self._open[key.name] = self._open[key.name], old
+            _aside(path).replace(path)
+            return new
+
+    def discard(self, key: StartKey) -> None:
+        """The old socket will not come back."""
+        _aside(key.layout(self._node.layout).socket).unlink(missing_ok=True)
+
+    def _bind(self, key: StartKey, path: Path) -> OpenSocket:
+        """A new socket at the path, parked before anybody can see it."""
+        listener = listen_unix(
+            path,
+            mode=0o660,
+            backlog=BACKLOG,
+            label=choose_label(self._node.layout, key),
+            prepare=lambda new, aside: self._prepare(key, new, aside),
+        )
+        return OpenSocket(listener, read_note(path) or "")
 
     def open_router(self) -> None:
         """The router's socket, kept over the router's own restarts. Raises OSError when the port is busy."""
@@ -148,6 +180,11 @@ def read_note(path: Path) -> str | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return f"{info.st_dev}:{info.st_ino}:{info.st_mtime_ns}"
+
+
+def _aside(path: Path) -> Path:
+    """Where a socket that was replaced can be had back from."""
+    return path.with_name(f"{path.name}.old")
 
 
 def listen_tcp(address: tuple[str, int]) -> socket.socket:

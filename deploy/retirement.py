@@ -15,17 +15,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TypeVar
 
-from deploy.answers import accept_waiting
 from deploy.connections import count_connections
-from deploy.forwarder import Forwarder
 from deploy.open_sockets import OpenSockets
-from deploy.start_key import WEB, StartKey, parse_program_name
+from deploy.start_key import StartKey, parse_program_name
+from deploy.stragglers import forward_waiting
 from deploy.supervisor import Supervisor
 from toppcloud.app_layout import StartLayout
 from toppcloud.errors import ToppcloudError
 from toppcloud.files import read_json, remove_tree, write_json
 from toppcloud.layout import Layout
-from toppcloud.unix import connect_unix
 
 GRACE_S = 0.5
 """Between the rename of `current` and SIGTERM: by then nobody is on the way to the old socket."""
@@ -33,7 +31,6 @@ LATE_S = 2.0
 """What runs on after the drain limit has so long to end by itself."""
 _RETRY_S = 1.0
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 0.25
-_FORWARD_PATIENCE_S = 30.0
 _RELAY = ".relay."
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -89,8 +86,8 @@ def wait_until_drained(layout: Layout, key: StartKey, *, until: float) -> bool:
 
 
 def find_programs(supervisor: Supervisor, key: StartKey) -> tuple[str, ...]:
-    """The web programs of that start, relays included."""
-    names = _insist(lambda: supervisor.states(prefix=f"{key.app}.{WEB}."))
+    """All programs of that start that are left: its web processes, and what a visitor may have waked with them."""
+    names = _insist(lambda: supervisor.states(prefix=f"{key.app}."))
     return tuple(name for name in sorted(names) if (parsed := parse_program_name(name)) and parsed[0] == key)
 
 
@@ -112,21 +109,9 @@ def forward_queued(layout: Layout, sockets: OpenSockets, key: StartKey) -> None:
     """Hand every connection that no program has accepted to the app's live start. No new one can come: the path goes
     first."""
     listener = sockets.find(key)
-    if listener is None:
-        return
-    key.layout(layout).socket.unlink(missing_ok=True)
-    live = layout.app(key.app).current / "web.sock"
-    forwarder = Forwarder(lambda: connect_unix(live, timeout_s=1.0), patience_s=_FORWARD_PATIENCE_S)
-    count = 0
-    with forwarder.selector:
-        while waiting := accept_waiting(listener):
-            count += len(waiting)
-            for connection in waiting:
-                forwarder.add(connection)
-        while not forwarder.is_idle:
-            forwarder.turn(1.0)
-    if count:
-        _log.info("forwarded queued connections", extra={"start": key.name, "count": count})
+    if listener:
+        key.layout(layout).socket.unlink(missing_ok=True)
+        forward_waiting(listener, layout.app(key.app).current / "web.sock")
 
 
 def _stop(supervisor: Supervisor, name: str, patience_s: float | None) -> None:

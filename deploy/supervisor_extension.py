@@ -33,7 +33,6 @@ from deploy.process_record import (
     read_processes,
     record_process,
 )
-from deploy.program_signals import signal_main_thread
 from deploy.program_table import ProgramTable
 from deploy.router_errors import trim_router_errors
 from deploy.supervisor_program import Program, ProgramConfig
@@ -50,7 +49,6 @@ _PROGRAMS = ("run/programs/*.ini", "services/*/program.ini")
 def make_interface(supervisord: Any) -> ToppcloudInterface:
     """Called by supervisord once, before its main loop."""
     interface = ToppcloudInterface(supervisord)
-    supervisord.options.kill = signal_main_thread
     _wake_on_child(supervisord)
     _hasten(supervisord.options.poller, interface.programs)
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # orphans' ends are ours to see

@@ -35,7 +35,7 @@ from deploy.live_start import (
     read_habits,
 )
 from deploy.open_sockets import OpenSockets
-from deploy.sleep import RELAY, Sleeper, fall_asleep, mark_asleep, thaw, wake_programs
+from deploy.sleep import RELAY, Sleeper, fall_asleep, mark_asleep, wake_programs
 from deploy.start_key import WEB, StartKey, parse_program_name
 from deploy.supervisor import BACKOFF, EXITED, STOPPING, ProgramState
 from deploy.visits import read_visit
@@ -72,9 +72,9 @@ class Watch:
 
     # what it is told
 
-    def attend(self, key: StartKey, *, is_up: bool = False, wake: bool = False, thaws: bool = False) -> None:
+    def attend(self, key: StartKey, *, is_up: bool = False, wake: bool = False, is_half_asleep: bool = False) -> None:
         """This start is its app's live one from now on. `is_up`: it was seen to answer. `wake`: start it, in its turn.
-        `thaws`: whoever looked after it before may have left it frozen, or half asleep.
+        `is_half_asleep`: programs of it are left, although it bears the mark of a sleeper.
 
         Told again, nothing happens. Raises ToppcloudError or OSError when it has no socket and none can be opened.
         """
@@ -84,7 +84,9 @@ class Watch:
         self._answers.end(key)
         listener = self._sockets.open(key)
         habits = read_habits(self._node, key)
-        live = LiveStart(key, listener, Sleeper(self._layout, key, habits.web.sleeps_with), habits, is_frozen=thaws)
+        live = LiveStart(
+            key, listener, Sleeper(self._layout, key, habits.web.sleeps_with), habits, is_half_asleep=is_half_asleep
+        )
         if known:
             self.forget(known.key)
         self._live[key.app] = live
@@ -92,7 +94,7 @@ class Watch:
             self._be_spoken_for(live)
         elif is_up:
             self._be_awake(live)
-        elif wake or (thaws and live.start.asleep.exists()):
+        elif wake or is_half_asleep:
             self._enqueue(live, NODE_START)
         elif live.start.asleep.exists():
             self._be_asleep(live)
@@ -196,8 +198,8 @@ class Watch:
             self._ask(live)
         self._wake_next(now)
         if self._idleness.due_at and now >= self._idleness.due_at:
-            awake = [live for live in self._live.values() if self._is_calm(live)]
-            for live in self._idleness.find_idle(awake, now):
+            awake = [live for live in self._live.values() if live.state == AWAKE]
+            for live in filter(self._is_calm, self._idleness.find_idle(awake, now)):
                 self._put_to_sleep(live, lambda _: None, tries_for_s=0.0)
 
     def _is_calm(self, live: LiveStart) -> bool:
@@ -265,7 +267,7 @@ class Watch:
                 self._queue.leave(live)
                 continue
             live.is_queued = False
-            wake = functools.partial(wake_programs, live.sleeper, is_half_asleep=live.is_frozen)
+            wake = functools.partial(wake_programs, live.sleeper, is_half_asleep=live.is_half_asleep)
             self._do(live, wake, self._was_started)
 
     def _was_started(self, live: LiveStart, result: object) -> None:
@@ -273,7 +275,7 @@ class Watch:
         if self._find(live.key) is not live:
             return
         if not isinstance(result, Exception):
-            live.is_frozen = False
+            live.is_half_asleep = False
             self._be_rising(live, time.time())
             self._queue.hold(live)
         else:
@@ -282,6 +284,7 @@ class Watch:
 
     def _put_to_sleep(self, live: LiveStart, then: Callable[[str | None], None], *, tries_for_s: float) -> None:
         def tell(live: LiveStart, result: str | Exception | None) -> None:
+            live.listener = self._sockets.find(live.key) or live.listener
             if self._find(live.key) is not live:
                 then("another release went live")
             elif result is None:
@@ -293,7 +296,7 @@ class Watch:
                     self._ask(live)
                 then(str(result))
 
-        self._do(live, lambda: fall_asleep(live.sleeper, tries_for_s=tries_for_s), tell)
+        self._do(live, functools.partial(fall_asleep, live.sleeper, self._sockets, tries_for_s=tries_for_s), tell)
 
     def _ask(self, live: LiveStart) -> None:
         """Learn from supervisord how it is with this start."""
@@ -314,9 +317,6 @@ class Watch:
         if isinstance(states, Exception):  # supervisord is away, and will be back
             self._ask_later(live)
             return
-        if live.is_frozen:
-            thaw(states)
-            live.is_frozen = False
         web = [state for name, state in states.items() if _is_web(name)]
         running = [state.started_at for state in web if state.is_running]
         if running:

@@ -244,9 +244,9 @@ class TinyApp:
         swap_symlink(self.tiny.layout.route(self.host), f"../apps/{self.name}")
         self.tiny.doorman.attend(key.app, key.release, key.start)
 
-    def go_live(self, release: int, start: int = 1, **more: object) -> StartKey:
+    def go_live(self, release: int, start: int = 1, words: tuple[str, ...] = (), **more: object) -> StartKey:
         key = StartKey(self.name, release, start)
-        self.run(key, **more)
+        self.run(key, *words, **more)
         self.activate(key)
         return key
 

@@ -6,11 +6,12 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from deploy.connections import count_connections
-from deploy.sleep import is_still, mark_asleep
+from deploy.sleep import mark_asleep
 from toppcloud.errors import ToppcloudError
 from toppcloud.unix import connect_unix
 
@@ -75,15 +76,46 @@ def test_open_websocket_keeps_an_app_awake(tiny_node, make_app, until):
     until(lambda: app.state() == "asleep")
 
 
-def test_sleeps_under_traffic_lose_no_request(tiny_node, make_app, make_traffic):
-    app = make_app(tiny_node, "restless")
-    app.go_live(1)
+@pytest.mark.parametrize("words", [("v1.1",), ("v1.1", "--abrupt")])
+def test_sleeps_under_traffic_lose_no_request_however_the_program_ends(tiny_node, make_app, make_traffic, words):
+    app = make_app(tiny_node, f"restless-{'ab'[len(words) - 1] * 2}")
+    app.go_live(1, words=words)
     app.wait_until_up("v1.1")
     with make_traffic(tiny_node, app.host) as traffic:
         for _ in range(10):
-            tiny_node.doorman.sleep("restless")
+            tiny_node.doorman.sleep(app.name)
             traffic.wait_for(10)
     assert traffic.failures == []
+
+
+def test_sleep_that_is_given_up_serves_those_who_came_meanwhile(tiny_node, make_app, until):
+    app = make_app(tiny_node, "given-up")
+    key = app.go_live(1)
+    app.wait_until_up("v1.1")
+    until(lambda: app.state() == "awake")
+    pid = tiny_node.pid("given-up.web.1.v1.1")
+    with connect_unix(key.layout(tiny_node.layout).socket, timeout_s=30) as long_poll:
+        until(lambda: count_connections(tiny_node.layout, key).accepted == 1)
+        refusals: list[str] = []
+
+        def try_to_sleep():
+            with pytest.raises(ToppcloudError) as refusal:
+                tiny_node.doorman.sleep("given-up")
+            refusals.append(refusal.value.why)
+
+        trying = threading.Thread(target=try_to_sleep)
+        trying.start()
+        served = 0
+        while trying.is_alive():
+            assert tiny_node.get(app.host).text == "v1.1"
+            served += 1
+        trying.join()
+        assert "open connection" in refusals[0]
+        assert served > 0
+        long_poll.sendall(GET)
+        assert long_poll.makefile("rb").read().endswith(b"v1.1")
+    assert tiny_node.pid("given-up.web.1.v1.1") == pid
+    assert app.state() == "awake"
 
 
 @pytest.mark.parametrize("victims", [("doorman",), ("holder",), ("doorman", "holder")])
@@ -105,7 +137,6 @@ def test_app_that_a_killed_doorman_left_half_asleep_wakes_whole(tiny_node, make_
     key = app.go_live(1)
     app.wait_until_up("v1.1")
     program = f"{app.name}.web.1.v1.1"
-    os.killpg(tiny_node.pid(program), signal.SIGSTOP)
     mark_asleep(key.layout(tiny_node.layout))
     if is_told:
         tiny_node.supervisor.stop(program, wait=False)
@@ -201,7 +232,7 @@ def test_crashed_web_process_serves_those_who_waited(tiny_node, make_app, until)
     until(lambda: app.state() == "awake")  # nobody but the visitors is to wait there
     pid = tiny_node.pid("phoenix.web.1.v1.1")
     os.kill(pid, signal.SIGSTOP)
-    until(lambda: is_still(pid))
+    until(lambda: Path(f"/proc/{pid}/stat").read_text().split()[2] == "T")
     waiting = [connect_unix(key.layout(tiny_node.layout).socket, timeout_s=20) for _ in range(3)]
     for connection in waiting:
         connection.sendall(GET)
@@ -253,17 +284,3 @@ def test_program_that_somebody_else_stopped_is_waked_by_a_visitor(tiny_node, mak
     tiny_node.supervisor.stop("stopped-by-hand.web.1.v1.1")
     until(lambda: app.state() == "asleep")
     assert tiny_node.get(app.host).text == "v1.1"
-
-
-def test_app_with_a_process_in_another_session_sleeps_too(tiny_node, make_app, until):
-    app = make_app(tiny_node, "daemonic")
-    source = tiny_node.layout.app("daemonic").release(1).source
-    note = "echo $$ > pid; exec sleep 1000"
-    line = f"setsid sh -c '{note}' & export LISTEN_PID=$$; exec /usr/bin/python3 -S {source}/tiny_server.py up"
-    source.mkdir(parents=True)
-    source.chmod(0o777)
-    app.go_live(1, argv=["/bin/sh", "-c", line])
-    app.wait_until_up("up")
-    tiny_node.doorman.sleep("daemonic")
-    assert app.state() == "asleep"
-    assert not is_still(int((source / "pid").read_text()))  # what its app leaves behind is its own affair

@@ -118,7 +118,8 @@ def drain(*_):
     threading.Thread(target=end).start()
 
 
-signal.signal(signal.SIGTERM, drain)
+if "--abrupt" not in sys.argv:  # else SIGTERM ends it at once, whoever is inside
+    signal.signal(signal.SIGTERM, drain)
 if PORT:
     listening = socket.create_server(("127.0.0.1", PORT))
 else:
