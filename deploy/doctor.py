@@ -20,8 +20,10 @@ from deploy.node_programs import list_node_programs
 from deploy.node_status import NodeStatus, read_status, render_uptime
 from deploy.open_addresses import check_addresses
 from deploy.ports import find_port_holders, render_holder
+from deploy.visits import are_noticed
 from toppcloud.durations import render_size
 from toppcloud.errors import ToppcloudError
+from toppcloud.idle import parse_idle
 from toppcloud.layout import Layout
 from toppcloud.node import Node
 from toppcloud.unix import connect_unix
@@ -41,6 +43,7 @@ def examine_node(node: Node) -> Iterator[Finding]:
     yield from check_descriptors(pids_of(status))
     yield from check_disk(node.layout.root)
     yield from check_memory()
+    yield from check_visits(node)
     yield from check_folders(node)
     yield from check_secrets(node.layout)
     yield from check_routes(node, status)
@@ -127,6 +130,15 @@ def check_memory() -> Iterator[Finding]:
         what = f"memory: {render_size(memory.free_bytes)} of {render_size(memory.total_bytes)} free"
         cure = "toppcloud ps -a APP shows what each takes; ps:sleep, or a shorter idle in node.toml" if is_short else ""
         yield Finding(WARN if is_short else OK, what, cure)
+
+
+def check_visits(node: Node) -> Iterator[Finding]:
+    """The file system notes when somebody connects to a socket, which is how the doorman knows of visits."""
+    if parse_idle(node.settings.idle) is not None and not are_noticed(node.layout.run):
+        what = (
+            f"{node.layout.root} is mounted noatime, so short visits go unseen and apps sleep although they are visited"
+        )
+        yield Finding(WARN, what, 'mount -o remount,relatime, or idle = "never" in node.toml')
 
 
 def check_folders(node: Node) -> Iterator[Finding]:

@@ -33,7 +33,7 @@ def read_visit(path: Path) -> float | None:
 
 def are_noticed(folder: Path) -> bool:
     """Whether the file system of `folder` notes visits at all: tried with a socket of our own."""
-    path = folder / "visits.sock"
+    path = folder / f"visits.{os.getpid()}.sock"
     listener: socket.socket | None = None
     try:
         listener = listen_unix(path)
