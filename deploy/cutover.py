@@ -32,7 +32,7 @@ from deploy.release import (
 )
 from deploy.services.postgres_advice import advise_on_output
 from deploy.settle import settle
-from deploy.start import WEB, Start, render_start
+from deploy.start import WEB, Start, find_live_start, render_start, render_workers
 from deploy.web import discard_start, start_web, stop_programs
 from toppcloud.app_layout import AppLayout, ReleaseLayout
 from toppcloud.console import Console
@@ -151,6 +151,22 @@ def restart(
         settle(node, app, console, is_up=answer is not None)
         remember_start(node, app)
         return answer
+
+
+def scale_workers(node: Node, app: AppLayout, console: Console, *, by: str, checks: bool) -> None:
+    """Let the live start have as many workers as are wanted now. Nothing happens to web, nor to those that stay."""
+    with lock_release(app, by=by, doing="scaling", console=console):
+        release = read_live_release(app)
+        start = find_live_start(app.release(release.version)) if release else None
+        if release is None or start is None:
+            return
+        settings = read_app_settings(app)
+        workers = [name for name in release.processes if name != WEB]
+        if checks:
+            require_memory(node, app, find_live_key(node.layout, app.name), workers, override="--no-check")
+        render_workers(node, app, release, _require_slug(app, release.slug), settings, start)
+        settle(node, app, console)
+        remember_start(node, app)
 
 
 def render(node: Node, app: AppLayout, release: Release, slug: Slug, settings: AppSettings) -> Start:

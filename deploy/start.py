@@ -97,6 +97,18 @@ def render_start(node: Node, app: AppLayout, release: Release, slug: Slug, setti
     return _Renderer(node, app, layout, start_layout, release, slug, settings).render()
 
 
+def render_workers(
+    node: Node, app: AppLayout, release: Release, slug: Slug, settings: AppSettings, start: StartLayout
+) -> None:
+    """Write the files of a start's workers as they are scaled now: of all that are wanted, and of no others."""
+    renderer = _Renderer(node, app, app.release(release.version), start, release, slug, settings)
+    wanted = renderer.render_workers()
+    for path in start.folder.glob("*.ini"):
+        if path.stem not in wanted and path.stem.split(".", 1)[0] != WEB:
+            path.unlink()
+            start.spec(path.stem).unlink(missing_ok=True)
+
+
 @dataclass(frozen=True)
 class _Renderer:
     node: Node
@@ -111,11 +123,23 @@ class _Renderer:
         formation = choose_formation(self.release, self.settings)
         variables = read_environment(self.release_layout).merged()
         processes = [
-            self._render_process(process_type, index, parse_command(self.release.processes[process_type]), variables)
+            self._render_process(process_type, index, parse_command(self.release.processes[process_type]))
             for process_type, count in formation.items()
             for index in range(1, self._count_programs(process_type, count, variables) + 1)
         ]
         return Start(self.app, self.release_layout, self.start_layout, tuple(processes))
+
+    def render_workers(self) -> set[str]:
+        """Those that are not there yet; returns the names of all: {"worker.1", "worker.2"}."""
+        wanted = set()
+        for process_type, count in choose_formation(self.release, self.settings).items():
+            command = parse_command(self.release.processes[process_type])
+            for index in range(1, count + 1) if process_type != WEB else ():
+                name = f"{process_type}.{index}"
+                wanted.add(name)
+                if not self.start_layout.program(name).exists():
+                    self._render_process(process_type, index, command)
+        return wanted
 
     def _count_programs(self, process_type: str, count: int, variables: Mapping[str, str]) -> int:
         """One gunicorn with more workers takes less memory than several of them; see docs/decisions/scale.md."""
@@ -123,9 +147,7 @@ class _Renderer:
         by_workers = process_type == WEB and scales_by_workers(command, variables.get("GUNICORN_CMD_ARGS", ""))
         return min(count, 1) if by_workers else count
 
-    def _render_process(
-        self, process_type: str, index: int, command: CommandText, variables: Mapping[str, str]
-    ) -> Process:
+    def _render_process(self, process_type: str, index: int, command: CommandText) -> Process:
         name = f"{process_type}.{index}"
         process = Process(name, self._program(name))
         environment = process_environment(self.node, self.app, self.release, self.slug, self.settings, name)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from deploy.app_lock import lock_release
 from deploy.app_processes import IDLE_OWN, read_idle
 from deploy.app_settings import edit_app_settings, read_app_settings, update_app_settings
+from deploy.cutover import scale_workers
 from deploy.doorman_client import DoormanClient
 from deploy.release import read_live_release, require_live_release
 from deploy.settle import settle
@@ -18,6 +19,7 @@ from hooks.pipeline import Delivery, deliver
 from receiver.branch_tip import open_branch_tip
 from receiver.commands.process_list import render_idle
 from receiver.session import Session
+from toppcloud.app_layout import AppLayout
 from toppcloud.errors import ToppcloudError, suggest_nearest
 from toppcloud.idle import parse_idle
 from toppcloud.names import parse_process_type
@@ -51,12 +53,22 @@ def scale(session: Session, *, app: str, formation: tuple[str, ...], no_check: b
     edit_app_settings(layout, lambda old: dataclasses.replace(old, formation={**old.formation, **wanted}))
     try:
         if release is not None and not read_app_settings(layout).stopped:
-            wishes = Wishes(session.person, checks=not no_check, runs_release_command=False)
-            restart_app(session.node, layout, wishes, session.console)
+            _apply_scale(
+                session, layout, changes_web=wanted.get(WEB, now.get(WEB)) != now.get(WEB), checks=not no_check
+            )
     except BaseException:
         update_app_settings(layout, formation=before)
         raise
     session.write(_render_formation(wanted))
+
+
+def _apply_scale(session: Session, app: AppLayout, *, changes_web: bool, checks: bool) -> None:
+    """Web processes are one start and change together; workers come and go beside them."""
+    if changes_web:
+        wishes = Wishes(session.person, checks=checks, runs_release_command=False)
+        restart_app(session.node, app, wishes, session.console)
+    else:
+        scale_workers(session.node, app, session.console, by=session.person, checks=checks)
 
 
 def _render_formation(formation: Mapping[str, int]) -> str:

@@ -135,3 +135,28 @@ def test_scale_that_the_node_cannot_hold_is_refused_with_the_arithmetic_and_chan
     assert "not enough memory" in pushed.err
     assert repository.push("-o", "no-check", "toppcloud", "main").status == 0
     assert node.request(repository.app).text.startswith("two")
+
+
+def test_scaling_workers_touches_neither_web_nor_those_that_stay(node: LiveNode, live_app: Make) -> None:
+    repository = live_app({**plain_files(), **WORKER})
+    before = {row["process"]: row["pid"] for row in ps(repository)}
+    assert repository.toppcloud("ps:scale", "worker=3").status == 0
+    now = {row["process"]: row["pid"] for row in ps(repository)}
+    assert sorted(now) == ["web.1", "worker.1", "worker.2", "worker.3"]
+    assert {name: now[name] for name in before} == before
+    assert repository.toppcloud("ps:scale", "worker=1").status == 0
+    assert {row["process"]: row["pid"] for row in ps(repository)} == before
+    assert repository.toppcloud("ps:restart").status == 0
+    assert sorted(row["process"] for row in ps(repository)) == ["web.1", "worker.1"]
+
+
+def test_workers_that_sleep_wake_as_many_as_they_were_scaled_to(node: LiveNode, live_app: Make) -> None:
+    toml = {"toppcloud.toml": '[web]\nsleeps_with = ["worker"]\n'}
+    repository = live_app({**plain_files(), **WORKER, **toml})
+    for count in (3, 2):
+        assert repository.toppcloud("ps:sleep").status == 0
+        assert repository.toppcloud("ps:scale", f"worker={count}").status == 0
+        assert {row["state"] for row in ps(repository)} == {"asleep"}
+        assert node.request(repository.app).text.startswith("one")
+        wait_until(lambda: {row["state"] for row in ps(repository)} <= {"awake", "up"})
+        assert sum(row["process"].startswith("worker") for row in ps(repository)) == count
