@@ -21,6 +21,7 @@ from deploy.doorman_client import DoormanClient
 from deploy.release import require_live_release
 
 RATE = 200
+SLOW_S = 0.1
 APP = "bench"
 HEADER = ("while", "requests", "failed", "median", "p99", "longest", "over 100 ms")
 _LAST_WORDS_S = 1.5
@@ -79,7 +80,7 @@ def measure_traffic(scale: Scale) -> Section:
 def describe(name: str, tally: Tally) -> tuple[str, ...]:
     waits = sorted(tally.waits_s)
     times = (statistics.median(waits), waits[int(len(waits) * 0.99)], waits[-1])
-    slow = sum(wait > 0.1 for wait in waits)
+    slow = sum(wait > SLOW_S for wait in waits)
     return (
         name,
         render(tally.requests, ""),
@@ -89,8 +90,17 @@ def describe(name: str, tally: Tally) -> tuple[str, ...]:
     )
 
 
-def summarise(tally: Tally) -> dict[str, float]:
-    return {"requests": tally.requests, "failed": len(tally.failures), "longest_s": max(tally.waits_s)}
+def summarise(tally: Tally) -> dict[str, object]:
+    """`slow`: those that waited more than 100 ms, by the seconds since it began at which they were due."""
+    began = tally.asked[0].due
+    slow = [(round(one.due - began, 3), round(one.wait_s, 3)) for one in tally.asked if one.wait_s > SLOW_S]
+    return {
+        "requests": tally.requests,
+        "failed": len(tally.failures),
+        "longest_s": max(tally.waits_s),
+        "median_s": statistics.median(tally.waits_s),
+        "slow": slow,
+    }
 
 
 def _measure(port: int, host: str, router: str, happenings: list[Happening]) -> dict[str, Tally]:
