@@ -19,6 +19,7 @@ from deploy.kept_files import keep_paths, unkeep_paths
 from deploy.leaving_files import refuse_leaving_data
 from deploy.live_start import find_live_key
 from deploy.memory_budget import remember_start, require_memory
+from deploy.open_addresses import warn_of_open_addresses
 from deploy.output_log import read_last_lines
 from deploy.prune import prune_releases
 from deploy.release import (
@@ -122,7 +123,7 @@ def cut_over(node: Node, app: AppLayout, change: Change, hooks: Hooks, console: 
             unkeep_paths(node, app, newly_kept)
             raise
         activate(app, layout, start)
-        _after_activation(node, app, layout, staged, hooks, console, is_up=answer is not None)
+        _after_activation(node, app, start, staged, hooks, console, is_up=answer is not None)
         return Outcome(release, answer, is_new=True)
 
 
@@ -149,6 +150,7 @@ def restart(
             raise
         swap_symlink(start.release.web_sock, f"starts/{start.layout.number}/web.sock")
         settle(node, app, console, is_up=answer is not None)
+        warn_of_open_addresses(node.layout, start.web, console)
         remember_start(node, app)
         return answer
 
@@ -212,7 +214,7 @@ def undo(node: Node, app: AppLayout, layout: ReleaseLayout, error: BaseException
 def _after_activation(
     node: Node,
     app: AppLayout,
-    layout: ReleaseLayout,
+    start: Start,
     staged: Mapping[str, str | None],
     hooks: Hooks,
     console: Console,
@@ -224,8 +226,9 @@ def _after_activation(
         ("the branch was not moved", hooks.after_activate),
         ("staged config is still there", lambda: unstage(app, staged) if staged else None),
         ("workers and the old release were not settled", lambda: settle(node, app, console, is_up=is_up)),
+        ("nobody looked who else can reach it", lambda: warn_of_open_addresses(node.layout, start.web, console)),
         ("its memory was not measured", lambda: remember_start(node, app)),
-        ("what was said is not kept", lambda: _write_output(layout, console.transcript)),
+        ("what was said is not kept", lambda: _write_output(start.release, console.transcript)),
         ("old releases were not pruned", lambda: prune_releases(node, app, console)),
     ]
     for consequence, step in steps:

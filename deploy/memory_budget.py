@@ -21,6 +21,9 @@ from toppcloud.errors import ToppcloudError
 from toppcloud.layout import Layout
 from toppcloud.node import Node
 
+_PLENTY = 4
+"""Where all would fit so often as large as it was last known, it need not be known better."""
+
 
 @dataclass(frozen=True)
 class Need:
@@ -77,10 +80,13 @@ def require_memory(
     settings = read_app_settings(app)
     if memory is None or settings.stopped:
         return
-    measured = measure(node.layout, live) if live else {}
+    sizes = read_sizes(app)
     wanted = {name: settings.formation.get(name, 1) for name in process_types}
+    if _PLENTY * sum(need.total_bytes for need in plan_needs(wanted, {}, sizes)) <= memory.available_bytes:
+        return  # to measure takes longer than anything else up to here
+    measured = measure(node.layout, live) if live else {}
     running = {name: size.count for name, size in measured.items()}
-    needs = plan_needs(wanted, running, {**read_sizes(app), **measured})
+    needs = plan_needs(wanted, running, {**sizes, **measured})
     refuse_needs(app.name, needs, memory, override, is_draining=live is not None and has_leavers(node.layout, live))
 
 

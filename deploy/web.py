@@ -9,7 +9,6 @@ from deploy.answers import NOT_FOUND, UNAVAILABLE
 from deploy.app_settings import read_app_settings
 from deploy.check import Answer, Cure, check_start
 from deploy.doorman_client import DoormanClient
-from deploy.open_addresses import warn_of_open_addresses
 from deploy.output_log import read_last_lines, shorten_tracebacks
 from deploy.own_page import copy_missing_page, copy_unavailable_page
 from deploy.public_files import publish_files
@@ -50,13 +49,11 @@ def start_web(
     if not checks:
         _wait_unchecked(node, app, release, slug, start)
         console.step(f"web: {release.processes[WEB]}; started, not checked")
-        warn_of_open_addresses(node.layout, start.web, console)
         return None
     with console.timed_step(f"web: {release.processes[WEB]}") as timed:
         answer = _check(node, app, release, slug, start, slug.check.timeout_s or node.settings.boot_timeout_s)
         through = " through its $PORT" if answer.relayed else ""
         timed.text += f"; answered {slug.check.path} with {answer.status}{through}"
-    warn_of_open_addresses(node.layout, start.web, console)
     return answer
 
 
