@@ -163,7 +163,7 @@ def require(package: tuple[str, ...]) -> None:
 
 
 def test_each_kind_of_server_is_an_app(node: LiveNode, live_app: Make, kind: Kind) -> None:
-    """Live, the visitor known, a new config without the old processes, a crash, sleep and wake, rollback."""
+    """Live, the visitor known, a new config without the old processes, a crash, sleep and wake, rollback, scale."""
     repository = live_app(kind.files)
     app = node.layout.app(repository.app)
     seen = json.loads(node.request(repository.app).text)
@@ -192,6 +192,9 @@ def test_each_kind_of_server_is_an_app(node: LiveNode, live_app: Make, kind: Kin
     assert pids_of(repository.app) == []
     assert json.loads(node.request(repository.app).text)["mark"] == "two"
     said = repository.toppcloud("rollback")
+    assert said.status == 0, said.all
+    assert json.loads(node.request(repository.app).text)["mark"] is None
+    said = repository.toppcloud("ps:scale", "web=2")
     assert said.status == 0, said.all
     assert json.loads(node.request(repository.app).text)["mark"] is None
 
