@@ -44,7 +44,8 @@ from toppcloud.node import Node
 
 _ASK_PAUSE_S = 0.2
 _PLACE_PAUSE_S = 0.2
-_SLEEP_TRIES_S = 2.0
+_SLEEP_TRIES_S = 5.0
+"""Hypercorn keeps a connection that ended unasked for so long (its keep_alive_timeout), and a wake leaves one."""
 _LOST_WORD_S = 1.0
 _EXPLAINED = {STATIC: "it is a site of files, and has no process", NO_WEB: "it has no web process"}
 _log = logging.getLogger(__name__)
