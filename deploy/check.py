@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from deploy.listeners import find_listeners
 from deploy.port_file import read_port_file
@@ -48,6 +49,8 @@ class Answer:
     status: int
     seconds: float
     relayed: bool
+    secure_location: str = ""
+    """Where it sends visitors instead, when that is its own host by https."""
 
 
 def check_start(
@@ -76,6 +79,7 @@ def check_start(
                 raise watch.refuse_silence(timeout_s)
             if request.was_dropped:
                 request.send()
+        secure_location = find_secure_location(request.received, host)
     if status >= 500:
         raise ToppcloudError(
             f"The new version answered {check.path} with {status}.",
@@ -84,7 +88,20 @@ def check_start(
             reason=f"health check answered {status}",
             output=read_output(0.0),
         )
-    return Answer(status, time.monotonic() - began, bool(watch.relayed))
+    return Answer(status, time.monotonic() - began, bool(watch.relayed), secure_location)
+
+
+def find_secure_location(head: bytes, host: str) -> str:
+    """Where an answer's head leads when that is the same host by https, else "". Source: RFC 9110, 10.2.2."""
+    lines = head.partition(b"\r\n\r\n")[0].split(b"\r\n")[1:]
+    fields = {name.strip().lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines)}
+    location = fields.get(b"location", b"").decode("latin-1")
+    try:
+        parts = urlsplit(location)
+    except ValueError:
+        return ""
+    is_own = parts.hostname == host.partition(":")[0].lower()
+    return location if parts.scheme == "https" and is_own else ""
 
 
 class _Watch:
@@ -164,7 +181,8 @@ class _Request:
             f"{host}\r\nConnection: close\r\n\r\n"
         ).encode()
         self._connection: socket.socket | None = None
-        self._received = b""
+        self.received = b""
+        """What has come of the answer: its first lines at least, once the status is known."""
         self.was_dropped = False
 
     def __enter__(self) -> _Request:
@@ -179,7 +197,7 @@ class _Request:
         """Ask, or ask again after the process that had the request died."""
         if self._connection:
             self._connection.close()
-        self._received, self.was_dropped = b"", False
+        self.received, self.was_dropped = b"", False
         self._connection = connect_unix(self._path, timeout_s=5)
         with contextlib.suppress(BrokenPipeError):
             self._connection.sendall(self._head)
@@ -197,8 +215,8 @@ class _Request:
         except ConnectionResetError:
             data = b""
         self.was_dropped = not data
-        self._received += data
-        words = self._received.split(b"\r\n", 1)[0].split(b" ")
-        if b"\r\n" in self._received and len(words) > 1 and words[1].isdigit():
+        self.received += data
+        words = self.received.split(b"\r\n", 1)[0].split(b" ")
+        if b"\r\n" in self.received and len(words) > 1 and words[1].isdigit():
             return int(words[1])
         return None

@@ -54,6 +54,11 @@ def start_web(
         answer = _check(node, app, release, slug, start, slug.check.timeout_s or node.settings.boot_timeout_s)
         through = " through its $PORT" if answer.relayed else ""
         timed.text += f"; answered {slug.check.path} with {answer.status}{through}"
+    if answer.secure_location:
+        console.warning(
+            f"{slug.check.path} leads to {answer.secure_location}, and this node has no https: nobody gets there."
+        )
+        console.warning("Switch that off in the app; in Django it is SECURE_SSL_REDIRECT.")
     return answer
 
 

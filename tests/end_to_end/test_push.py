@@ -45,6 +45,14 @@ def test_a_first_push_creates_the_app_and_says_each_step(node: LiveNode, new_app
     assert node.request(repository.app).text == "one mark=;"
 
 
+def test_a_redirect_to_https_which_the_node_has_not_is_told(new_app: Make) -> None:
+    app = "def app(e, s):\n    s('301 x', [('Location', 'https://' + e['HTTP_HOST'] + '/in')])\n    return [b'']\n"
+    repository = new_app(plain_files(**{"app.py": app}))
+    said = repository.push()
+    assert said.status == 0, said.all
+    assert f"!     / leads to https://{repository.app}.localhost/in, and this node has no https" in said.all
+
+
 def test_the_next_push_reuses_the_virtualenv_and_goes_live(node: LiveNode, live_app: Make) -> None:
     repository = live_app()
     repository.commit("Second", {"app.py": plain("two")})
