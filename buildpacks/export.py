@@ -7,6 +7,7 @@ Source: https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,12 +16,13 @@ from typing import Protocol
 
 from dulwich.objects import S_IFGITLINK, parse_tree
 
-from buildpacks.links import find_outward_link
+from buildpacks.links import find_outward_links
 from toppcloud.errors import ToppcloudError
 from toppcloud.files import remove_tree
 
 DEEPEST = 150
 _LONGEST_PATH = 2048
+_MOST_NAMED = 10
 _FORBIDDEN = frozenset({b"", b".", b"..", b".git"})
 
 
@@ -127,15 +129,19 @@ def _write_links(walk: _Walk, top: int) -> None:
 
 
 def _refuse_outward(links: dict[bytes, bytes]) -> None:
-    outward = find_outward_link(links)
-    if outward is not None:
-        path, target = render_path(outward), render_path(links[outward])
-        raise ToppcloudError(
-            f"{path} is a link that leads outside the project.",
-            f"It points to {target}, which is not part of the commit and will not be there.",
-            f"Replace it by the file itself: git rm {path}",
-            reason="link leads outside",
-        )
+    outward = find_outward_links(links)
+    if not outward:
+        return
+    path, target = render_path(outward[0]), render_path(links[outward[0]])
+    others = [render_path(other) for other in outward[1:_MOST_NAMED]]
+    more = f" and {len(outward) - _MOST_NAMED} more" if len(outward) > _MOST_NAMED else ""
+    raise ToppcloudError(
+        f"{path} is a link that leads outside the project.",
+        f"It points to {target}, which is not part of the commit and will not be there."
+        + (f"\nSo do: {', '.join(others)}{more}" if others else ""),
+        "Replace it by the file itself: git rm " + " ".join(shlex.quote(name) for name in [path, *others]),
+        reason="link leads outside",
+    )
 
 
 def _check_name(name: bytes, path: bytes, depth: int) -> None:

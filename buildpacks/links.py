@@ -7,12 +7,12 @@ from collections.abc import Mapping
 _MOST_HOPS = 40
 
 
-def find_outward_link(links: Mapping[bytes, bytes]) -> bytes | None:
-    """The first path in `links` ({b"a/link": b"../target"}) that leads above the top, through other links too.
+def find_outward_links(links: Mapping[bytes, bytes]) -> list[bytes]:
+    """The paths in `links` ({b"a/link": b"../target"}) that lead above the top, through other links too.
 
     An absolute target, an empty one or one with a NUL counts as outside. A loop leads nowhere, so it stays.
     """
-    return next((path for path in links if _leads_outside(path, links)), None)
+    return [path for path in links if _leads_outside(path, links)]
 
 
 def _leads_outside(path: bytes, links: Mapping[bytes, bytes]) -> bool:

@@ -54,6 +54,14 @@ def test_outward_link_is_refused_and_named(repository, tmp_path, target):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_all_outward_links_are_named_at_once(repository, tmp_path):
+    links = {f"l{number:02}": (0o120000, "../x") for number in range(12)}
+    with pytest.raises(ToppcloudError) as refused:
+        export(repository, links, tmp_path / "source")
+    assert "l01, l02" in refused.value.why and refused.value.why.endswith("l09 and 2 more")
+    assert "git rm l00 l01 l02" in refused.value.cure
+
+
 def test_link_through_another_link_out_of_the_tree_is_refused(repository, tmp_path):
     files = {"a/b/up": (0o120000, "../.."), "a/b/out": (0o120000, "up/../etc")}
     with pytest.raises(ToppcloudError, match="a/b/out"):
