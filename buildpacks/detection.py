@@ -22,6 +22,8 @@ _NEAR = {
     "Gemfile": "Gemfile is there: Ruby needs a Procfile here, and Bundler does not run. Add: web: ruby server.rb",
     "index.html": 'index.html is there. A site of files alone says so in toppcloud.toml: [web] static = "dist"',
 }
+_SITES = ("dist", "public", "build", "_site", "site", "out", "www", "htdocs", "docs")
+"""Folders that hold a site when they have an index.html, the likeliest first."""
 _DEPTH = 2
 
 
@@ -98,6 +100,11 @@ def _find_near_misses(source: Path) -> list[str]:
         poetry = parse_pyproject((source / "pyproject.toml").read_text(errors="replace")).uses_poetry
         cure = "poetry export -o requirements.txt" if poetry else "pip freeze > requirements.txt"
         found.append(f"pyproject.toml is there, without [project] dependencies. Type: {cure}")
+    site = next((folder for folder in _SITES if (source / folder / "index.html").is_file()), None)
+    if site and "index.html" not in names:
+        found.append(
+            f'{site}/index.html is there. A site of files alone says so in toppcloud.toml: [web] static = "{site}"'
+        )
     found += [line for name, line in _NEAR.items() if name in names]
     found += [
         f"{folder}/{name} is there, in a folder. Push that folder as a repository of its own, or move it to the top."

@@ -33,6 +33,7 @@ def test_what_is_there_says_how(write_project, files, detected):
         ({"backend/requirements.txt": ""}, "backend/requirements.txt is there, in a folder"),
         ({"venv/pyvenv.cfg": ""}, "venv/ is a virtualenv"),
         ({"package.json": ""}, "Node.js"),
+        ({"package.json": "", "docs/index.html": "", "dist/index.html": ""}, '[web] static = "dist"'),
         ({"pyproject.toml": "[project"}, "pyproject.toml cannot be read"),
         ({"x": ""}, "requirements.txt, uv.lock, or a pyproject.toml with dependencies"),
     ],
