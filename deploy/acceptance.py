@@ -12,7 +12,7 @@ import socket
 import time
 
 from deploy.answers import Answers
-from deploy.connections import Connections, read_connections
+from deploy.connections import Connections, count_connections, read_connections
 from deploy.live_start import LiveStart
 from deploy.start_key import StartKey
 from toppcloud.layout import Layout
@@ -47,7 +47,8 @@ class Acceptance:
 
     def expect(self, live: LiveStart, started_at: float) -> None:
         """Its programs were started then."""
-        self._probe(live)
+        if not count_connections(self._layout, live.key).waiting:
+            self._probe(live)
         self._expected[live] = started_at
 
     def doubt(self, live: LiveStart) -> None:
