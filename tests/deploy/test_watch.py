@@ -232,7 +232,7 @@ def test_crashed_web_process_serves_those_who_waited(tiny_node, make_app, until)
     until(lambda: app.state() == "awake")  # nobody but the visitors is to wait there
     pid = tiny_node.pid("phoenix.web.1.v1.1")
     os.kill(pid, signal.SIGSTOP)
-    until(lambda: Path(f"/proc/{pid}/stat").read_text().split()[2] == "T")
+    until(lambda: {stat.read_text().split()[2] for stat in Path(f"/proc/{pid}/task").glob("*/stat")} == {"T"})
     waiting = [connect_unix(key.layout(tiny_node.layout).socket, timeout_s=20) for _ in range(3)]
     for connection in waiting:
         connection.sendall(GET)
