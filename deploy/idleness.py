@@ -52,9 +52,7 @@ class Idleness:
         if has_visit:
             arm(live.start.socket)
         if has_visit or (connections and (connections.accepted or connections.waiting)):
-            live.idle_since = (
-                now  # the mark is of the first visit since the last look; others may be of this moment
-            )
+            live.idle_since = now  # the mark is of the first visit since the last look; others may be of this moment
 
     def _choose_pause_s(self, idle_s: float) -> float:
         """Where visits leave no mark, only those that a look meets are seen; so it looks more often."""
