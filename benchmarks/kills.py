@@ -68,7 +68,8 @@ def measure_kills(scale: Scale) -> Section:
         f"kill -9, {RATE} requests a second",
         [
             f"Each process {scale.count(TIMES, least=2)} times, all of them in turn, while the same traffic goes on. A "
-            "request that failed was inside the killed process when it had been sent and not answered at that moment."
+            "request that failed was inside the killed process when it had been sent, and not answered, at that moment "
+            f"or up to {_DYING_S * 1000:.0f} ms later."
         ],
         [Figure("failed requests that were not inside", [len(failures)], "", at_most(0))],
         [Table(header, [(*row[:3], str(inside[row[0]]), *row[3:]) for row in rows])],
