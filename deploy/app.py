@@ -87,18 +87,18 @@ def list_hosts(node: Node, app: AppLayout) -> list[str]:
 
 
 def stop_app(node: Node, app: AppLayout) -> None:
-    """End all processes of the app at once, and close its sockets."""
+    """Close the app's sockets, so that nobody wakes it any more, and end all its processes at once."""
+    doorman = DoormanClient(node.layout)
+    for number in app.release_numbers():
+        starts = app.release(number).starts
+        for path in starts.iterdir() if starts.is_dir() else ():
+            doorman.close(app.name, number, int(path.name))
     supervisor = Supervisor(node.layout)
     names = [name for name in supervisor.states(prefix=f"{app.name}.") if parse_program(name)]
     for name in names:
         supervisor.stop(name, wait=False)
     for name in names:
         supervisor.remove(name)
-    doorman = DoormanClient(node.layout)
-    for number in app.release_numbers():
-        starts = app.release(number).starts
-        for path in starts.iterdir() if starts.is_dir() else ():
-            doorman.close(app.name, number, int(path.name))
 
 
 def require_free_name(node: Node, name: str) -> AppLayout:
@@ -114,6 +114,8 @@ def rename_app(node: Node, app: AppLayout, new_name: str) -> AppLayout:
     target = require_free_name(node, new_name)
     hosts = list_hosts(node, app)
     app.folder.rename(target.folder)
+    for number in target.release_numbers():
+        remove_tree(target.release(number).starts)  # the files of a start name the folder
     for host in hosts:
         if host == node.settings.host(app.name):
             remove_route(node, host)

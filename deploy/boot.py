@@ -80,6 +80,8 @@ def boot_app(node: Node, app: AppLayout, console: Console) -> None:
         return
     layout = app.release(release.version)
     before = find_live_start(layout)
+    if before and not before.folder.is_dir():
+        before = None
     if before and may_stay(app, before):
         if len(release.processes) > 1:
             settle(node, app, console)
@@ -104,8 +106,6 @@ def boot_app(node: Node, app: AppLayout, console: Console) -> None:
 
 def may_stay(app: AppLayout, start: StartLayout) -> bool:
     """Whether the start can serve on as it is: it sleeps, or the doorman answers for it. He has opened both by now."""
-    if not start.folder.is_dir():
-        return False
     is_stopped = read_app_settings(app).stopped
     if start.unavailable.exists():
         return is_stopped or not list(start.folder.glob(f"{WEB}.*.ini"))

@@ -35,7 +35,7 @@ from deploy.live_start import (
     read_habits,
 )
 from deploy.open_sockets import OpenSockets
-from deploy.sleep import RELAY, Sleeper, fall_asleep, mark_asleep, wake_programs
+from deploy.sleep import RELAY, Sleeper, fall_asleep, wake_programs
 from deploy.start_key import WEB, StartKey, parse_program_name
 from deploy.supervisor import BACKOFF, EXITED, STOPPING, ProgramState
 from deploy.visits import read_visit
@@ -329,7 +329,6 @@ class Watch:
         elif any(state.state in (EXITED, STOPPING) for state in web):
             self._ask_later(live)
         else:
-            mark_asleep(live.start)
             self._be_asleep(live)
 
     # what all of them need

@@ -186,6 +186,16 @@ def test_a_renamed_app_serves_on_with_its_virtualenv_its_database_and_its_releas
     assert node.request(new_name).text == "one mark=;"
 
 
+def test_an_app_that_is_renamed_in_its_sleep_serves_on(node: LiveNode, live_app: Make) -> None:
+    repository = live_app()
+    new_name = f"{repository.app}-renamed"
+    assert repository.toppcloud("ps:sleep").status == 0
+    said = repository.toppcloud("apps:rename", new_name)
+    assert said.status == 0, said.all
+    assert node.request(new_name).text.startswith("one")
+    assert node.request(repository.app).status == 404
+
+
 def test_stopping_an_app_without_a_release_leaves_no_trace(node: LiveNode, new_app: Make) -> None:
     repository = new_app()
     assert repository.toppcloud("apps:create", repository.app).status == 0
