@@ -238,7 +238,7 @@ def test_server_left_over_by_an_earlier_supervisord_gives_way_to_the_new_one(
     )
     wait_until_ready(read_superuser(postgres_node.layout))
     supervisor.start("postgres")
-    assert orphan.wait(20) == 0
+    assert orphan.wait(20) in (0, 1)  # 1 was seen on a busy machine, told to end right after it began to serve
     provision(postgres_node, app, POSTGRES, console)
     assert query(variables, "SELECT 1") == [(1,)]
 
