@@ -9,16 +9,32 @@ import json
 import re
 from pathlib import Path
 
+from buildpacks.buildpack import Contribution, Workshop
 from buildpacks.detection import has_dependencies, list_others
 from buildpacks.processes import Declarations, Processes, choose_processes
+from toppcloud.console import Console
 
-BUILDPACK = "program 1"
+NAME = "program"
+VERSION = "program 1"
 _OTHER_LANGUAGES = frozenset({"package.json", "Gemfile"})
 _PYTHON = re.compile(
     r"(?:^|[\s/'\"=(;&|])(?:python[\d.]*|pip\d?|uv|gunicorn|uvicorn|hypercorn|p?y?uwsgi|daphne|waitress-serve|flask|fastapi"
     r"|django-admin|celery|streamlit|[\w.-]+\.py)(?=[\s'\";&|)]|\Z)",
     re.MULTILINE,
 )
+
+
+def find(source: Path, declarations: Declarations) -> str | None:
+    """Why the project is nothing but programs to run."""
+    programs = find_bare_programs(source, declarations)
+    return programs.why if programs else None
+
+
+def build(workshop: Workshop, _console: Console) -> Contribution:
+    """Nothing is to be made. Packages that nobody installs are told."""
+    processes = choose_processes(workshop.source, workshop.declarations)
+    uninstalled = find_uninstalled(workshop.source)
+    return Contribution(VERSION, processes, warnings=(uninstalled,) if uninstalled else ())
 
 
 def find_bare_programs(source: Path, declarations: Declarations) -> Processes | None:

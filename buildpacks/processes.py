@@ -9,7 +9,7 @@ from pathlib import Path
 from buildpacks.app_json import AppJson, parse_app_json
 from buildpacks.procfile import parse_procfile
 from buildpacks.toppcloud_toml import ToppcloudToml, WebProcess, parse_toppcloud_toml
-from buildpacks.web_default import ASGI_SERVER, WSGI_SERVER, choose_web_default, render_command
+from buildpacks.web_default import ASGI_SERVER, WSGI_SERVER, WebDefault, render_command
 from toppcloud.errors import ToppcloudError
 from toppcloud.slug import ServiceDeclaration
 
@@ -50,8 +50,13 @@ def read_declarations(source: Path) -> Declarations:
     )
 
 
-def choose_processes(source: Path, declarations: Declarations) -> Processes:
-    """Raises ToppcloudError when nothing says what to run."""
+def choose_processes(
+    source: Path, declarations: Declarations, default: WebDefault | None = None, *, is_required: bool = True
+) -> Processes:
+    """`default` is the web process that the files themselves lead to.
+
+    Raises ToppcloudError when nothing says what to run, and something must be (`is_required`).
+    """
     commands = dict(declarations.procfile or {})
     release_command = commands.pop(RELEASE, None)
     if "web" in commands:
@@ -62,7 +67,8 @@ def choose_processes(source: Path, declarations: Declarations) -> Processes:
     elif commands:
         return Processes(commands, release_command, f"Procfile: {', '.join(commands)}, and no web process")
     else:
-        default = choose_web_default(source)
+        if default is None and not is_required:
+            return Processes({}, release_command, "")
         if default is None and declarations.toml.options.static:
             return Processes({}, release_command, "toppcloud.toml: static files, and no web process")
         if default is None:

@@ -10,12 +10,15 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from buildpacks.buildpack import Contribution, Workshop
 from buildpacks.detection import has_dependencies, list_others
-from buildpacks.processes import Declarations
+from buildpacks.processes import Declarations, Processes
+from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
 from toppcloud.slug import Web
 
-BUILDPACK = "static 1"
+NAME = "static"
+VERSION = "static 1"
 WHOLE = "."
 """`[web] static` of a project that is served as it is."""
 
@@ -38,6 +41,21 @@ def find_static_site(source: Path, declarations: Declarations) -> StaticSite | N
     if (source / "index.html").is_file() and not list_others(source):
         return StaticSite(replace(toml.options, static=WHOLE), "index.html is at the top: a static site, no process")
     return None
+
+
+def find(source: Path, declarations: Declarations) -> str | None:
+    """Why the project is a site of files alone."""
+    site = find_static_site(source, declarations)
+    return site.why if site else None
+
+
+def build(workshop: Workshop, _console: Console) -> Contribution:
+    """Nothing is to be made: the files are there, or a buildpack before this one made them."""
+    options = workshop.declarations.toml.options
+    site = find_static_site(workshop.source, workshop.declarations)
+    web = site.web if site else options if options.static else replace(options, static=WHOLE)
+    why = site.why if site else f"static files of {render_folder(web.static or WHOLE)}"
+    return Contribution(VERSION, Processes({}, None, why), web=web)
 
 
 def refuse_published_source(web: Web, process_types: Collection[str]) -> None:

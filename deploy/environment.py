@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,18 +30,19 @@ def build_environment(
     variables: Mapping[str, str],
     venv: Path | None,
     runtime: Mapping[str, str],
+    paths: Sequence[str] = (),
     port: int | None,
     keeps_files: bool,
 ) -> dict[str, str]:
     """What the process is given, exactly.
 
     `variables` are service variables with the config vars on top of them: they win over our defaults, but not over
-    what says who the process is. `runtime` is what the slug's interpreter needs besides PATH. Without a `port` the
-    launcher gives it one.
+    what says who the process is. `runtime` and `paths` are what the slug's buildpacks give: defaults, and folders of
+    programs. Without a `port` the launcher gives it one.
     """
     folder = identity.release
     defaults = {
-        "PATH": f"{venv}/bin:{BASE_PATH}" if venv else BASE_PATH,
+        "PATH": ":".join([*([f"{venv}/bin"] if venv else []), *(str(folder.source / p) for p in paths), BASE_PATH]),
         "HOME": str(folder.source),
         "LANG": "C.UTF-8",
         "TMPDIR": str(folder.tmp),

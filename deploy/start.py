@@ -242,6 +242,7 @@ def process_environment(
         variables=read_environment(layout).merged(),
         venv=find_venv(app, slug),
         runtime=slug.environment,
+        paths=slug.paths,
         port=port,
         keeps_files=bool(settings.kept_files),
     )

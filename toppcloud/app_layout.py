@@ -259,6 +259,10 @@ class AppLayout:
         """Where a virtualenv is made; renamed to its key when it is whole."""
         return self.venvs / f".new-{name}"
 
+    def build_cache(self, name: str) -> Path:
+        """What the buildpack `name` keeps from one build to the next."""
+        return self.folder / "cache" / name
+
     @property
     def slugs(self) -> Path:
         return self.folder / "slugs"

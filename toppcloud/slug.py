@@ -62,12 +62,12 @@ class Slug:
     subject: str
     created_at: str
     buildpack: str
-    """Name and version, e.g. `python 1`."""
+    """Names and versions, in the order in which they ran: `nodejs 1, python 2`."""
     processes: dict[str, str]
     """Process types but `release`, in the Procfile's order: {"web": "gunicorn blog.wsgi", "worker": "celery ..."}."""
     release_command: str | None
     environment: dict[str, str]
-    """What the runtime needs besides PATH, e.g. {"LD_LIBRARY_PATH": "..."}; usually empty."""
+    """Defaults that buildpacks give to the app's processes, as {"NODE_ENV": "production"}; config vars win."""
     venv_key: str | None
     python_version: str | None
     python_executable: str | None
@@ -82,6 +82,14 @@ class Slug:
     kept_paths: tuple[str, ...] = ()
     """`[services.files] keep`."""
     warnings: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    """Folders of programs in front of PATH at run time. Relative ones lie in the source: ("node_modules/.bin",)."""
+    python_build: str | None = None
+    """Which build of Python that is, so that another one of the same version is told apart."""
+    manager: str | None = None
+    """What lists the Python packages: `pip`, `uv`, `poetry`, `pipenv`, `pyproject`."""
+    static: tuple[tuple[str, str], ...] = ()
+    """What the router serves below an address of its own, and the folder with it: (("static", "staticfiles"),)."""
 
 
 def write_slug(layout: SlugLayout, slug: Slug) -> None:
@@ -99,6 +107,7 @@ def read_slug(layout: SlugLayout) -> Slug | None:
     value["check"] = Check(**value["check"])
     web = value.get("web", {})
     value["web"] = Web(**{**web, "sleeps_with": tuple(web.get("sleeps_with", ()))})
-    for key in ("kept_paths", "warnings"):
-        value[key] = tuple(value[key])
+    for key in ("kept_paths", "warnings", "paths"):
+        value[key] = tuple(value.get(key, ()))
+    value["static"] = tuple((url, folder) for url, folder in value.get("static", ()))
     return Slug(**value)

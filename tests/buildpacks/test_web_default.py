@@ -76,7 +76,7 @@ def test_definitions_of_a_file_in_a_newer_syntax():
 
 
 def choose(source):
-    return choose_processes(source, read_declarations(source))
+    return choose_processes(source, read_declarations(source), choose_web_default(source))
 
 
 def test_procfile_beats_toml_beats_default(write_project):

@@ -1,0 +1,108 @@
+"""What a buildpack is: it says whether a project is for it, and makes such a project ready to run.
+
+Several may work on one project, one after the other, in the same folder; the last one names the process types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from buildpacks.processes import Declarations, Processes
+from buildpacks.uv import BuildEnvironment, make_folder
+from toppcloud.app_layout import AppLayout, SlugLayout
+from toppcloud.console import Console
+from toppcloud.node import Node
+from toppcloud.program import BASE_PATH
+from toppcloud.slug import Slug, Web
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where one buildpack works, and what it is told. It reads and writes in `source`, as the node's account."""
+
+    node: Node
+    app: AppLayout
+    slug: SlugLayout
+    declarations: Declarations
+    environment: BuildEnvironment
+    previous: Slug | None
+    """The slug of the live release: what is equal to it need not be done again."""
+    is_cancelled: Callable[[], str | None]
+    is_last: bool = True
+    """The last buildpack names the process types."""
+    uses_cache: bool = True
+    """False: `git push -o no-cache`; nothing of an earlier build is used."""
+    paths: tuple[Path, ...] = ()
+    """Folders of programs that buildpacks before this one brought: they are in front of PATH."""
+    exported: Mapping[str, str] = field(default_factory=dict)
+    """Variables that buildpacks before this one set for those after them."""
+
+    @property
+    def source(self) -> Path:
+        return self.slug.source
+
+    def cache(self, name: str) -> Path:
+        """A folder that the buildpack `name` may keep from one build of this app to the next."""
+        folder = self.app.build_cache(name)
+        make_folder(folder, self.node.account)
+        return folder
+
+    def step_environment(self, *front: Path) -> dict[str, str]:
+        """For a program of the app's own that runs in the build: config and service variables, and a PATH.
+
+        `front` are folders to look in before all others.
+        """
+        given = self.environment.app
+        path = [*map(str, (*front, *self.paths)), given.get("PATH") or BASE_PATH]
+        return {**self.exported, **given, "PATH": ":".join(path)}
+
+
+@dataclass(frozen=True)
+class PythonPart:
+    """What the Python buildpack leaves in slug.json. See Slug for the meaning of each."""
+
+    venv_key: str | None
+    version: str
+    executable: str
+    build: str
+    cache_tag: str
+    manager: str
+    lock_hash: str
+    distributions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Contribution:
+    """What one buildpack adds to the slug, beside what it wrote into the source."""
+
+    buildpack: str
+    """Name and version: `python 2`; the address and commit of one that was fetched."""
+    processes: Processes
+    """Process types as they are if this buildpack is the last one."""
+    paths: tuple[str, ...] = ()
+    """Folders of programs, in front of PATH. Relative ones lie in the source."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Defaults for the app's processes: config vars win."""
+    exported: Mapping[str, str] = field(default_factory=dict)
+    """Variables for the buildpacks that come after this one."""
+    warnings: tuple[str, ...] = ()
+    python: PythonPart | None = None
+    web: Web | None = None
+    """`[web]` when toppcloud.toml does not say all of it, as the folder of a site."""
+    static: tuple[tuple[str, str], ...] = ()
+    """Files that the router serves: (url path, folder in the source), as ("static", "staticfiles")."""
+
+
+class Buildpack(Protocol):
+    """One that is built in is a module with these."""
+
+    NAME: str
+
+    def find(self, source: Path, declarations: Declarations) -> str | None:
+        """Why this project is for it, as `requirements.txt`; None when it is not."""
+
+    def build(self, workshop: Workshop, console: Console) -> Contribution:
+        """Make the project ready to run. Raises ToppcloudError, or Cancelled."""

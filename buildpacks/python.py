@@ -1,0 +1,169 @@
+"""The Python buildpack: interpreter, virtualenv, collectstatic. One call a step in `build`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from buildpacks.buildpack import Contribution, PythonPart, Workshop
+from buildpacks.collectstatic import collect_static, count_files, find_manage_py, render_counts
+from buildpacks.dependencies import Dependencies, read_dependencies
+from buildpacks.detection import detect, has_dependencies
+from buildpacks.distributions import describe_changes
+from buildpacks.framework_needs import choose_servers
+from buildpacks.installer import Installation
+from buildpacks.interpreter_choice import ensure_interpreter
+from buildpacks.interpreters import Interpreter
+from buildpacks.processes import Declarations, Processes, choose_processes
+from buildpacks.python_version import PythonRequest, choose_python_request, refuse_unsuitable
+from buildpacks.static import refuse_published_source
+from buildpacks.virtualenv import Virtualenv, ensure_virtualenv
+from buildpacks.web_default import choose_web_default
+from toppcloud.console import Console
+from toppcloud.errors import ToppcloudError
+from toppcloud.slug import Slug
+
+NAME = "python"
+VERSION = "python 2"
+
+
+def find(source: Path, declarations: Declarations) -> str | None:
+    """Whether a file says what Python packages to install."""
+    return "a list of Python packages" if has_dependencies(source) else None
+
+
+def build(workshop: Workshop, console: Console) -> Contribution:
+    """Make everything that a Python app needs. Raises ToppcloudError or Cancelled."""
+    source, declarations = workshop.source, workshop.declarations
+    dependencies = read_dependencies(source, detect(source))
+    processes = choose_processes(source, declarations, choose_web_default(source), is_required=workshop.is_last)
+    refuse_published_source(declarations.toml.options, processes.commands)
+    python = choose_python(workshop, dependencies)
+    interpreter = ensure_interpreter(workshop.node, python, console, workshop.is_cancelled)
+    refuse_unsuitable(interpreter.version, python, dependencies.requires_python)
+    venv = make_virtualenv(workshop, python, interpreter, dependencies, processes, console)
+    collect_django_static(workshop, venv, console)
+    return Contribution(
+        buildpack=VERSION,
+        processes=processes,
+        python=PythonPart(
+            venv_key=venv.key,
+            version=interpreter.version,
+            executable=str(interpreter.executable),
+            build=interpreter.build,
+            cache_tag=interpreter.cache_tag,
+            manager=dependencies.manager,
+            lock_hash=dependencies.lock_hash,
+            distributions=venv.distributions,
+        ),
+    )
+
+
+def choose_python(workshop: Workshop, dependencies: Dependencies) -> PythonRequest:
+    """What the config var, the project's files, the last build and node.toml ask for, in that order."""
+    source, previous = workshop.source, workshop.previous
+    return choose_python_request(
+        config_var=workshop.environment.app.get("PYTHON_VERSION"),
+        runtime_txt=_read(source / "runtime.txt"),
+        python_version_file=_read(source / ".python-version"),
+        requires_python=dependencies.requires_python,
+        last_version=previous.python_version if previous else None,
+        node_default=workshop.node.settings.python,
+    )
+
+
+def make_virtualenv(
+    workshop: Workshop,
+    python: PythonRequest,
+    interpreter: Interpreter,
+    dependencies: Dependencies,
+    processes: Processes,
+    console: Console,
+) -> Virtualenv:
+    """The virtualenv, and the line that says why it is a new one or an old one."""
+    commands = [*processes.commands.values(), processes.release_command or ""]
+    installation = Installation(
+        workshop.node,
+        workshop.source,
+        interpreter,
+        dependencies,
+        workshop.environment.install,
+        choose_servers(commands),
+        is_cancelled=workshop.is_cancelled,
+    )
+    keyed = workshop.environment.keyed(dependencies.variables)
+    older = workshop.app.slug(workshop.previous.id).venv if workshop.previous else None
+    with console.timed_step("") as timed:
+        venv = ensure_virtualenv(workshop.app, workshop.slug, installation, keyed, older, console)
+        timed.text = f"Python {interpreter.version} ({python.origin}), " + describe_virtualenv(
+            venv, interpreter, dependencies, workshop.previous
+        )
+    if venv.is_new and venv.added:
+        console.detail(f"{' and '.join(venv.added)} added: not in {dependencies.file}, and needed to run it")
+    return venv
+
+
+def describe_virtualenv(
+    venv: Virtualenv, interpreter: Interpreter, dependencies: Dependencies, previous: Slug | None
+) -> str:
+    """`requirements.txt changed (+httpx 0.28.1, django 5.2.8 -> 5.2.9): new virtualenv`"""
+    file = dependencies.file
+    is_same_lock = previous is not None and previous.lock_hash == dependencies.lock_hash
+    if not venv.is_new:
+        said = "unchanged" if is_same_lock or previous is None else "as it was before"
+        return f"{file} {said}: virtualenv reused"
+    count = f"{len(venv.distributions)} package{'' if len(venv.distributions) == 1 else 's'}"
+    if venv.key is None:
+        return f"{file}: the project installs itself, so a virtualenv of its own, {count}"
+    if previous is None:
+        return f"{file}: new virtualenv, {count}"
+    changes = describe_changes(previous.distributions, venv.distributions)
+    if not is_same_lock:
+        return f"{file} changed{f' ({changes})' if changes else ''}: new virtualenv"
+    if previous.python_version != interpreter.version:
+        return f"before it was {previous.python_version}: new virtualenv, {count}"
+    reason = f"other packages ({changes})" if changes else "its settings changed, or it was gone"
+    return f"{file} unchanged, but {reason}: new virtualenv"
+
+
+def collect_django_static(workshop: Workshop, venv: Virtualenv, console: Console) -> None:
+    """Django's collectstatic, when this is a project of Django's and nobody turned it off."""
+    source = workshop.source
+    manage_py = find_manage_py(source) if "django" in venv.distributions else None
+    if manage_py is None:
+        return
+    if workshop.environment.app.get("DISABLE_COLLECTSTATIC", "").strip().lower() not in ("", "0", "false"):
+        console.step("collectstatic: off (DISABLE_COLLECTSTATIC)")
+        return
+    bin_folder = workshop.slug.venv / "bin"
+    with console.timed_step("") as timed:
+        workshop.node.account.own_tree(source)
+        found = collect_static(
+            source,
+            manage_py,
+            bin_folder / "python",
+            workshop.step_environment(bin_folder),
+            workshop.node.account,
+            console,
+            timeout_s=workshop.node.settings.build_timeout_s,
+            is_cancelled=workshop.is_cancelled,
+        )
+        timed.text = describe_static(workshop, found.root) if found.root else f"collectstatic: off, {found.skipped}"
+
+
+def describe_static(workshop: Workshop, root: Path) -> str:
+    """`collectstatic: 131 files, 4 new`; a STATIC_ROOT elsewhere is named, since no release will have those files."""
+    source = workshop.source
+    if not root.is_relative_to(source):
+        return f"collectstatic: into {root}, which is outside the project and no part of the release"
+    previous = workshop.app.slug(workshop.previous.id).source if workshop.previous else None
+    older = previous / root.relative_to(source) if previous else None
+    return render_counts(*count_files(root, older if older and older.is_dir() else None))
+
+
+def _read(path: Path) -> str | None:
+    if path.is_symlink() or not path.is_file():
+        return None
+    try:
+        return path.read_text(errors="replace")
+    except OSError as error:
+        raise ToppcloudError(f"{path.name} cannot be read.", str(error.strerror)) from error
