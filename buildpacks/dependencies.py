@@ -27,6 +27,10 @@ class Dependencies:
     requires_python: str | None
     names: frozenset[str] | None
     """What is asked for by name; None when nothing can be put beside it in one installation (a lock, hashes)."""
+    locked_python: str | None = None
+    """The version that the lock names, as `3.12` or `3.12.4`; `requires_python` is a range."""
+    locked_python_origin: str | None = None
+    """The file that says `locked_python`, else `requires_python`: `Pipfile.lock`, `pyproject.toml`."""
 
     @property
     def lock_hash(self) -> str:
