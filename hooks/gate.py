@@ -11,25 +11,31 @@ from toppcloud.errors import ToppcloudError, suggest_nearest
 from toppcloud.names import parse_repository_path
 from toppcloud.node import Node
 
-_OPTIONS = ("leave-files", "no-check")
+_OPTIONS = ("leave-files", "no-cache", "no-check")
 
 
 @dataclass(frozen=True)
 class PushOptions:
     """`git push -o leave-files -o no-check`."""
 
-    leaves_files: bool
-    checks: bool
+    leaves_files: bool = False
+    checks: bool = True
+    uses_cache: bool = True
 
 
 def admit_push(node: Node, repository: str) -> AppLayout:
-    """The app that a push to `repository` is for; made on its first push. Raises ToppcloudError."""
+    """The app that a push to `repository` is for, which need not be there yet. Raises ToppcloudError."""
     name = parse_repository_path(repository)
     app = node.layout.app(name)
     if not app.folder.is_dir():
         refuse_near_name(node, name)
-        create_app(node, name)
     return app
+
+
+def ensure_app(node: Node, app: AppLayout) -> None:
+    """Make the app of a first push."""
+    if not app.folder.is_dir():
+        create_app(node, app.name)
 
 
 def parse_push_options(words: Iterable[str]) -> PushOptions:
@@ -43,4 +49,8 @@ def parse_push_options(words: Iterable[str]) -> PushOptions:
                 "Nothing was changed; push again without it.",
                 reason="unknown push option",
             )
-    return PushOptions(leaves_files="leave-files" in given, checks="no-check" not in given)
+    return PushOptions(
+        leaves_files="leave-files" in given,
+        checks="no-check" not in given,
+        uses_cache="no-cache" not in given,
+    )

@@ -60,6 +60,7 @@ class Delivery:
     """dulwich's object store that can read the commit."""
     leaves_files: bool = False
     checks: bool = True
+    uses_cache: bool = True
     is_gone: Callable[[], bool] = lambda: False
     check_unmoved: Callable[[], None] = lambda: None
     """Asked once the build lock is held: whether the branch is still what the pusher saw."""
@@ -128,6 +129,7 @@ def make_slug(
             environment={**service_variables(node, app), **config},
             previous=previous,
             is_cancelled=cancellation.reason,
+            uses_cache=delivery.uses_cache,
         )
         slug = build(request, console)
         cancellation.raise_if_cancelled()

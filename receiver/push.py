@@ -32,6 +32,8 @@ class Push:
     """Whether the pusher's connection is closed; cheap."""
     _keep: Action = field(repr=False)
     _move: Action = field(repr=False)
+    is_dry_run: bool = False
+    """Nothing is kept or moved then."""
     is_kept: bool = False
     is_moved: bool = False
 

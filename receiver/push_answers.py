@@ -13,6 +13,9 @@ from toppcloud.errors import ToppcloudError
 
 logger = logging.getLogger("toppcloud.receiver")
 _OK = "ok"
+_TRIED = "dry run"
+DRY_RUNS = "refs/dry-run/"
+"""What a dry run is reported as. No git follows references there, so none believes that a branch has moved."""
 
 
 class PushAnswers:
@@ -32,10 +35,14 @@ class PushAnswers:
     @property
     def is_refused(self) -> bool:
         """Whether anything was."""
-        return any(answer != _OK for answer in self._answers.values())
+        return any(answer not in (_OK, _TRIED) for answer in self._answers.values())
 
     def accept(self, updates: Iterable[ReferenceUpdate]) -> None:
         self._answers.update(dict.fromkeys(updates, _OK))
+
+    def accept_tried(self, updates: Iterable[ReferenceUpdate]) -> None:
+        """They would be taken, and were not stored."""
+        self._answers.update(dict.fromkeys(updates, _TRIED))
 
     def refuse(self, updates: Iterable[ReferenceUpdate], error: ToppcloudError) -> None:
         """Show why once, and answer each line with the reason."""
@@ -44,13 +51,28 @@ class PushAnswers:
         if self._request.is_atomic:
             self._answers.update(dict.fromkeys(self.waiting, "atomic push failed"))
 
-    def render_report(self) -> list[tuple[bytes, bytes]]:
-        """As dulwich wants it: how the pack fared, then the answer for each line."""
-        answers = [(update.name, self._answers.get(update, "not done")) for update in self._request.updates]
-        return [
-            (name.encode("utf-8", "surrogateescape"), " ".join(text.split()).encode())
-            for name, text in [("unpack", self.unpacked), *answers]
-        ]
+    def render_report(self, *, knows_options: bool) -> list[bytes]:
+        """How the pack fared, then the answer for each line. `knows_options`: report-status-v2 was agreed on.
+
+        Without it what was only tried is refused in words: an `ok` would have git note that the branch moved.
+        Source: gitprotocol-pack(5), "Report Status".
+        """
+        lines = [f"unpack {_in_one_line(self.unpacked)}"]
+        for update in self._request.updates:
+            answer = self._answers.get(update, "not done")
+            if answer == _OK:
+                lines.append(f"ok {update.name}")
+            elif answer == _TRIED and knows_options:
+                shown = update.name.removeprefix("refs/").removeprefix("heads/")
+                lines += [f"ok {update.name}", f"option refname {DRY_RUNS}{shown}"]
+            else:
+                text = "dry run passed, nothing stored" if answer == _TRIED else answer
+                lines.append(f"ng {update.name} {_in_one_line(text)}")
+        return [f"{line}\n".encode("utf-8", "surrogateescape") for line in lines]
+
+
+def _in_one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def explain_failure(error: Exception, *, is_moved: bool = False) -> ToppcloudError:

@@ -52,6 +52,29 @@ def find_refusal(update: ReferenceUpdate, branch: str) -> ToppcloudError | None:
     )
 
 
+def find_dry_run_refusal(update: ReferenceUpdate, updates: Iterable[ReferenceUpdate]) -> ToppcloudError | None:
+    """The same for a dry run, which takes one branch, whatever it is called, and stores nothing."""
+    if not _is_safe(update.name):
+        return ToppcloudError(f"'{update.name}' is no name for a branch or a tag.", reason="funny refname")
+    if update.new is None:
+        return ToppcloudError(
+            f"A dry run builds a branch, and {update.name} was to be deleted.",
+            "Nothing was changed.",
+            "Name a branch: git push -o dry-run toppcloud feature",
+            reason="nothing to build",
+        )
+    branches = [other.name.removeprefix(BRANCHES) for other in updates if other.name.startswith(BRANCHES)]
+    if len(branches) != 1:
+        return ToppcloudError(
+            f"A dry run builds one branch, and this push has {len(branches)}{': ' if branches else '.'}"
+            f"{', '.join(branches)}",
+            "Nothing was changed.",
+            f"Name one: git push -o dry-run toppcloud {branches[0] if branches else 'feature'}",
+            reason="dry run takes one branch",
+        )
+    return None
+
+
 def _is_safe(name: str) -> bool:
     encoded = name.encode("utf-8", "surrogateescape")
     is_short = all(len(part) <= _LONGEST_PART for part in encoded.split(b"/"))

@@ -6,11 +6,12 @@ import os
 
 from deploy.notice import take_notice
 from deploy.release import read_live_release
-from hooks.gate import admit_push, parse_push_options
+from hooks.gate import admit_push, ensure_app, parse_push_options
 from hooks.pipeline import Delivery, deliver
 from receiver.pack_limits import choose_limits
 from receiver.push import Push
 from receiver.receive_pack import serve_receive_pack
+from receiver.reception import Admission
 from receiver.session import Session
 from toppcloud.app_layout import AppLayout
 from toppcloud.console import Console
@@ -20,6 +21,11 @@ from toppcloud.program import find_program
 def serve_push(session: Session, path_text: str) -> None:
     """Receive what is pushed to `path_text`, deploy it, answer. The session ends with git's own status."""
     app = admit_push(session.node, path_text)
+
+    def admit(words: tuple[str, ...]) -> Admission:
+        parse_push_options(words)
+        ensure_app(session.node, app)
+        return Admission(app.repository)
 
     def deploy(push: Push, console: Console) -> None:
         console.warning("\n".join(take_notice(app)))
@@ -32,6 +38,7 @@ def serve_push(session: Session, path_text: str) -> None:
             store=push.store,
             leaves_files=options.leaves_files,
             checks=options.checks,
+            uses_cache=options.uses_cache,
             is_gone=push.is_gone,
             check_unmoved=push.check_unmoved,
             keep_objects=push.keep_objects,
@@ -47,6 +54,7 @@ def serve_push(session: Session, path_text: str) -> None:
         limits=choose_limits(session.node.settings),
         git=find_program("git", os.environ.get("PATH")),
         deploy=deploy,
+        admit=admit,
         describe_live=lambda: describe_live(app),
     )
     if status:

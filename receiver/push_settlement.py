@@ -11,7 +11,7 @@ from dulwich.repo import Repo
 from receiver.indexing import missing_object
 from receiver.push import Push
 from receiver.push_answers import PushAnswers, explain_failure
-from receiver.push_policy import choose_deploy_branch, find_refusal
+from receiver.push_policy import choose_deploy_branch, find_dry_run_refusal, find_refusal
 from receiver.push_request import PushRequest
 from receiver.quarantine import Quarantine, open_quarantine
 from receiver.reception import Reception, keep_objects, receive_objects
@@ -34,28 +34,34 @@ class _Received:
 class PushSettlement:
     """One push, once: `settle`; then `answers` has one for every line."""
 
-    def __init__(self, repo: Repo, reception: Reception, request: PushRequest, wire: Wire, band: SideBand) -> None:
+    def __init__(
+        self,
+        repo: Repo,
+        reception: Reception,
+        request: PushRequest,
+        answers: PushAnswers,
+        wire: Wire,
+        band: SideBand,
+        console: Console,
+    ) -> None:
         self._repo = repo
         self._reception = reception
         self._layout = reception.layout
         self._request = request
         self._wire = wire
         self._band = band
-        self._console = Console(band.line)
+        self._console = console
         self._branch = choose_deploy_branch(reception.branch, read_references(repo), request.updates)
-        self.answers = PushAnswers(request, self._console.error)
+        self.answers = answers
         self.has_received = False
 
     def settle(self) -> None:
-        """Never raises an Exception: what fails is an answer."""
-        try:
-            self._judge_lines()
-            if self._request.has_pack and self.answers.waiting:
-                self._settle_with_pack()
-            else:
-                self._settle_others(None)
-        except Exception as error:
-            self.answers.refuse(self.answers.waiting, explain_failure(error))
+        """What raises is the answer to the lines that have none yet."""
+        self._judge_lines()
+        if self._request.has_pack and self.answers.waiting:
+            self._settle_with_pack()
+        else:
+            self._settle_others(None)
 
     def _settle_with_pack(self) -> None:
         with open_quarantine(self._layout) as quarantine:
@@ -67,6 +73,9 @@ class PushSettlement:
             self.has_received = True
             received = _Received(quarantine, change)
             self._judge_values(quarantine)
+            if self._reception.is_dry_run:
+                self._try(received)
+                return
             for update in self.answers.waiting:
                 if update.name == BRANCHES + self._branch:
                     self._deploy(update, received)
@@ -76,7 +85,10 @@ class PushSettlement:
     def _judge_lines(self) -> None:
         counts = Counter(update.name for update in self._request.updates)
         for update in self._request.updates:
-            refusal = find_refusal(update, self._branch)
+            if self._reception.is_dry_run:
+                refusal = find_dry_run_refusal(update, self._request.updates)
+            else:
+                refusal = find_refusal(update, self._branch)
             if counts[update.name] > 1:
                 refusal = ToppcloudError(f"{update.name} stands twice in one push.", reason="named twice")
             self._refuse_if(update, refusal)
@@ -96,6 +108,13 @@ class PushSettlement:
     def _refuse_if(self, update: ReferenceUpdate, refusal: ToppcloudError | None) -> None:
         if refusal and update in self.answers.waiting:
             self.answers.refuse([update], refusal)
+
+    def _try(self, received: _Received) -> None:
+        """Hand the one branch to a dry run. Whatever comes of it, nothing leaves the quarantine."""
+        for update in self.answers.waiting:
+            if update.name.startswith(BRANCHES):
+                self._reception.deploy(self._make_push(update, [], received), self._console)
+                self.answers.accept_tried(self.answers.waiting)
 
     def _deploy(self, update: ReferenceUpdate, received: _Received) -> None:
         """Hand the branch's update to the deploy. With `--atomic` all the lines move when it moves the branch."""
@@ -123,12 +142,13 @@ class PushSettlement:
         return Push(
             commit=update.new.decode(),
             old_commit=update.old.decode() if update.old else None,
-            branch=self._branch,
+            branch=update.name.removeprefix(BRANCHES),
             options=self._request.options,
             store=received.quarantine.store,
             boundary=frozenset((read_boundary(self._layout) | received.change.added) - received.change.removed),
             check_unmoved=lambda: check_unmoved(self._repo, update),
             is_gone=self._band.is_gone,
+            is_dry_run=self._reception.is_dry_run,
             _keep=lambda: keep_objects(self._layout, received.quarantine, received.change),
             _move=move,
         )

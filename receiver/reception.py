@@ -27,6 +27,19 @@ Deploy = Callable[[Push, Console], None]
 
 
 @dataclass(frozen=True)
+class Admission:
+    """What the options of a push come to, once they are known."""
+
+    repository: Path
+    """Made when it is not there. A dry run of an app that has none is given one that goes again."""
+    is_dry_run: bool = False
+    """Any branch is taken, nothing is stored, and `deploy` only tries what it is given."""
+
+
+Admit = Callable[[tuple[str, ...]], Admission]
+
+
+@dataclass(frozen=True)
 class Reception:
     """How pushes to one repository are taken."""
 
@@ -36,6 +49,7 @@ class Reception:
     deploy: Deploy
     branch: str = DEFAULT_BRANCH
     """The branch that deploys; `master` does in place of a `main` that is not there."""
+    is_dry_run: bool = False
 
 
 def receive_objects(

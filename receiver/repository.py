@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from dulwich.refs import HEADREF, Ref
-from dulwich.repo import Repo
+from dulwich.repo import BaseRepo, Repo
 from dulwich.server import Backend, BackendRepo
 
 from toppcloud.app_layout import RepositoryLayout
@@ -38,7 +38,7 @@ def open_repository(folder: Path, *, branch: str = DEFAULT_BRANCH) -> Iterator[R
 class OneRepository(Backend):
     """What dulwich's handlers look repositories up in: there is one, whatever it is called."""
 
-    def __init__(self, repo: Repo) -> None:
+    def __init__(self, repo: BaseRepo) -> None:
         self._repo = repo
 
     def open_repository(self, path: str) -> BackendRepo:

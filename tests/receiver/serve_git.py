@@ -12,6 +12,7 @@ from pathlib import Path
 
 from receiver.pack_limits import PackLimits
 from receiver.receive_pack import serve_receive_pack
+from receiver.reception import Admission
 from receiver.upload_pack import serve_upload_pack
 from toppcloud.errors import ToppcloudError
 
@@ -31,6 +32,7 @@ def main() -> int:
         limits=PackLimits(*settings["limits"]),
         git=git,
         deploy=lambda push, console: deploy(settings, push, console),
+        admit=lambda options: Admission(repository, is_dry_run="dry-run" in options),
         describe_live=lambda: ["v18 is live.", "To build it again: toppcloud ps:rebuild"],
     )
 
@@ -61,6 +63,9 @@ def deploy(settings, push, console):
                 time.sleep(0.01)
             Path(settings["root"], "noticed").touch()
             raise ToppcloudError("The pusher went away.", reason="pusher went away")
+    if push.is_dry_run:
+        console.step(f"tried {push.branch}")
+        return
     push.check_unmoved()
     push.keep_objects()
     push.keep_objects()

@@ -38,7 +38,25 @@ def test_reason_of_several_lines_is_reported_in_one():
     answers = PushAnswers(PushRequest((MAIN, TAG), frozenset(), (), is_atomic=False), lambda error: None)
     answers.refuse([MAIN], ToppcloudError("No.", reason="one\ntwo"))
     answers.accept([TAG])
-    assert answers.render_report() == [(b"unpack", b"ok"), (b"refs/heads/main", b"one two"), (b"refs/tags/v1", b"ok")]
+    assert answers.render_report(knows_options=True) == [
+        b"unpack ok\n",
+        b"ng refs/heads/main one two\n",
+        b"ok refs/tags/v1\n",
+    ]
+
+
+def test_what_was_tried_is_reported_under_a_name_that_no_git_follows():
+    answers = PushAnswers(PushRequest((MAIN, TAG), frozenset(), (), is_atomic=False), lambda error: None)
+    answers.accept_tried([MAIN, TAG])
+    assert not answers.is_refused
+    assert answers.render_report(knows_options=True) == [
+        b"unpack ok\n",
+        b"ok refs/heads/main\n",
+        b"option refname refs/dry-run/main\n",
+        b"ok refs/tags/v1\n",
+        b"option refname refs/dry-run/tags/v1\n",
+    ]
+    assert answers.render_report(knows_options=False)[1] == b"ng refs/heads/main dry run passed, nothing stored\n"
 
 
 def test_one_refusal_of_an_atomic_push_refuses_what_waits_and_is_told_once():
@@ -46,5 +64,5 @@ def test_one_refusal_of_an_atomic_push_refuses_what_waits_and_is_told_once():
     answers = PushAnswers(PushRequest((MAIN, TAG), frozenset(), (), is_atomic=True), told.append)
     answers.refuse([MAIN], ToppcloudError("No.", reason="no"))
     assert answers.waiting == []
-    assert answers.render_report()[2] == (b"refs/tags/v1", b"atomic push failed")
+    assert answers.render_report(knows_options=True)[2] == b"ng refs/tags/v1 atomic push failed\n"
     assert len(told) == 1

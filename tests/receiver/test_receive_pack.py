@@ -101,6 +101,38 @@ def test_other_branch_is_refused_with_the_line_to_type(pusher):
     assert list(pusher.references()) == ["refs/heads/main"]
 
 
+@pytest.mark.parametrize("branch", ["main", "feature/x"])
+def test_dry_run_is_taken_stores_nothing_and_moves_no_branch_at_the_pusher(pusher, branch):
+    pusher.push()
+    before = pusher.references(), pusher.node("count-objects", "-v"), pusher.git("for-each-ref", "refs/remotes")
+    pusher.commit("Second")
+    text = pusher.push("-o", "dry-run", "toppcloud", f"HEAD:refs/heads/{branch}")
+    assert f"tried {branch}" in text
+    assert f"HEAD -> refs/dry-run/{branch}" in text
+    after = pusher.references(), pusher.node("count-objects", "-v"), pusher.git("for-each-ref", "refs/remotes")
+    assert after == before
+    pusher.assert_clean()
+    pusher.push()
+    assert pusher.references() == {"refs/heads/main": pusher.head()}
+
+
+def test_refused_dry_run_is_an_exit_status_too(pusher):
+    pusher.set_node("refuse")
+    assert "(web exits at start)" in pusher.push("-o", "dry-run", "toppcloud", "main:feature", status=1)
+    assert pusher.references() == {}
+    pusher.assert_clean()
+
+
+def test_dry_run_takes_one_branch(pusher):
+    text = pusher.push("-o", "dry-run", "toppcloud", "main:one", "main:two", status=1)
+    assert "A dry run builds one branch, and this push has 2: one, two" in text
+    text = pusher.push("-o", "dry-run", "toppcloud", "HEAD:refs/tags/v1", status=1)
+    assert "A dry run builds one branch, and this push has 0." in text
+    pusher.push()
+    assert "(nothing to build)" in pusher.push("-o", "dry-run", "toppcloud", ":main", status=1)
+    pusher.assert_clean()
+
+
 def test_large_push_of_another_branch_is_refused_in_words(pusher):
     pusher.commit("Large", data=random.Random(1).randbytes(3_000_000))
     text = pusher.push("toppcloud", "main:feature", status=1)
