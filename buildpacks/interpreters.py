@@ -26,6 +26,7 @@ from toppcloud.program import run
 _NAME = re.compile(r"python3(\.\d+)?\Z")
 _VERSION_IN_PATH = re.compile(r"(?:versions/|cpython-|python)(\d+\.\d+(?:\.\d+)?)")
 _OLDEST = (3, 8)
+_MADE_BY_UV = ("cpython-", ".temp")
 _SHARED_PYENV = Path("/opt/pyenv")  # where those who may not enter a home folder are told to put one
 _PROBE_TIMEOUT_S = 20
 _PROBE = """
@@ -112,11 +113,21 @@ def _rank(interpreter: Interpreter) -> tuple[tuple[int, ...], bool, int]:
     return (major, minor), interpreter.is_managed, patch
 
 
+def list_half_made(layout: Layout) -> list[Path]:
+    """What uv has put into ROOT/pythons since the fetch under way, or one that was killed, began."""
+    before = read_json(layout.interpreter_fetch, None)
+    if not isinstance(before, list):
+        return []
+    paths = (path for path in layout.pythons.iterdir() if path.name not in before)
+    return [path for path in paths if path.name.startswith(_MADE_BY_UV)]
+
+
 def _list_candidates(layout: Layout, variables: Mapping[str, str]) -> Iterator[Path]:
     """Real paths of programs that are named like a Python and lie where one is looked for."""
+    hidden = list_half_made(layout)
     home = Path(variables.get("HOME") or "~").expanduser()
     pyenv = Path(variables.get("PYENV_ROOT") or home / ".pyenv")
-    folders = [*layout.pythons.glob("*/bin")]
+    folders = [folder for folder in layout.pythons.glob("*/bin") if folder.parent not in hidden]
     folders += [Path(folder) for folder in variables.get("PATH", "").split(":") if folder.startswith("/")]
     folders += [Path("/usr/local/bin"), Path("/usr/bin")]
     folders += [

@@ -11,15 +11,16 @@ from buildpacks.detection import detect, has_dependencies
 from buildpacks.distributions import describe_changes
 from buildpacks.framework_needs import choose_servers
 from buildpacks.installer import Installation
-from buildpacks.interpreter_choice import ensure_interpreter
+from buildpacks.interpreter_choice import ensure_project_interpreter, make_rules
 from buildpacks.interpreters import Interpreter
 from buildpacks.processes import Declarations, Processes, choose_processes
-from buildpacks.python_version import PythonRequest, choose_python_request, refuse_unsuitable
+from buildpacks.python_choice import choose_python_request
+from buildpacks.python_version import Lock, PythonRequest, refuse_unsuitable
+from buildpacks.python_version_files import read_python_version_files
 from buildpacks.static import refuse_published_source
 from buildpacks.virtualenv import Virtualenv, ensure_virtualenv
 from buildpacks.web_default import choose_web_default
 from toppcloud.console import Console
-from toppcloud.errors import ToppcloudError
 from toppcloud.slug import Slug
 
 NAME = "python"
@@ -38,7 +39,7 @@ def build(workshop: Workshop, console: Console) -> Contribution:
     processes = choose_processes(source, declarations, choose_web_default(source), is_required=workshop.is_last)
     refuse_published_source(declarations.toml.options, processes.commands)
     python = choose_python(workshop, dependencies)
-    interpreter = ensure_interpreter(workshop.node, python, console, workshop.is_cancelled)
+    interpreter = ensure_project_interpreter(workshop.node, python, console, workshop.is_cancelled)
     refuse_unsuitable(interpreter.version, python, dependencies.requires_python)
     venv = make_virtualenv(workshop, python, interpreter, dependencies, processes, console)
     collect_django_static(workshop, venv, console)
@@ -63,11 +64,10 @@ def choose_python(workshop: Workshop, dependencies: Dependencies) -> PythonReque
     source, previous = workshop.source, workshop.previous
     return choose_python_request(
         config_var=workshop.environment.app.get("PYTHON_VERSION"),
-        runtime_txt=_read(source / "runtime.txt"),
-        python_version_file=_read(source / ".python-version"),
-        requires_python=dependencies.requires_python,
+        files=read_python_version_files(source),
+        lock=Lock(dependencies.locked_python, dependencies.locked_python_origin or "", dependencies.requires_python),
         last_version=previous.python_version if previous else None,
-        node_default=workshop.node.settings.python,
+        rules=make_rules(workshop.node),
     )
 
 
@@ -158,12 +158,3 @@ def describe_static(workshop: Workshop, root: Path) -> str:
     previous = workshop.app.slug(workshop.previous.id).source if workshop.previous else None
     older = previous / root.relative_to(source) if previous else None
     return render_counts(*count_files(root, older if older and older.is_dir() else None))
-
-
-def _read(path: Path) -> str | None:
-    if path.is_symlink() or not path.is_file():
-        return None
-    try:
-        return path.read_text(errors="replace")
-    except OSError as error:
-        raise ToppcloudError(f"{path.name} cannot be read.", str(error.strerror)) from error

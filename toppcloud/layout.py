@@ -217,6 +217,11 @@ class Layout:
         return self.cache / "lock.interpreters"
 
     @property
+    def interpreter_fetch(self) -> Path:
+        """What was in ROOT/pythons before the fetch that is under way, or that was killed."""
+        return self.pythons / ".fetching"
+
+    @property
     def supervisor_conf(self) -> Path:
         return self.run / "supervisord.conf"
 

@@ -19,6 +19,7 @@ from toppcloud.idle import parse_idle
 DEFAULT_SSH = "127.0.0.1:2222"
 DEFAULT_HTTP = "127.0.0.1:8080"
 ROUTERS = ("caddy", "nginx")
+_KINDS = {int: "a number", str: "a text", bool: "true or false"}
 
 
 def _setting(default: Any, comment: str) -> Any:
@@ -38,6 +39,7 @@ class NodeSettings:
     database_user: str = _setting("toppcloud-pg", "the account of the embedded database, when the node runs as root")
     router_user: str = _setting("toppcloud-router", "the account of the router, when the node runs as root")
     python: str = _setting("", "Python for apps that name none, as 3.12; empty: the newest that the node has")
+    allow_old_python: bool = _setting(False, "apps may use a Python that is past its end of life")
     kept_releases: int = _setting(10, "releases per app that can be rolled back to")
     largest_pack_mb: int = _setting(1024, "a push may send so much")
     largest_inflated_mb: int = _setting(4096, "and so much when inflated")
@@ -100,9 +102,7 @@ def read_settings(path: Path) -> NodeSettings:
             )
         wanted = type(fields[key].default)
         if type(value) is not wanted:
-            raise ToppcloudError(
-                f"{path}: {key} must be a {'number' if wanted is int else 'text'}.", f"It is {value!r}."
-            )
+            raise ToppcloudError(f"{path}: {key} must be {_KINDS[wanted]}.", f"It is {json.dumps(value, default=str)}.")
     settings = NodeSettings(**values)
     parse_address(settings.ssh)
     parse_address(settings.http)

@@ -176,7 +176,8 @@ def test_missing_python_is_fetched_by_uv_and_then_preferred(node_here, folder, m
     lines = []
     found = ensure_interpreter(node_here, PythonRequest("3.14", ".python-version"), Console(lines.append))
     assert (found.version, found.is_managed) == ("3.14.77", True)
-    assert "Python 3.14 fetched by uv" in lines[0]
+    assert lines[0] == "-----> Python 3.14 (.python-version) is not on this node: uv fetches it"
+    assert "Python 3.14 fetched by uv" in lines[1]
 
 
 @pytest.mark.node

@@ -1,74 +1,57 @@
 import pytest
 
 from buildpacks.python_version import (
+    Lock,
     PythonRequest,
-    choose_python_request,
+    parse_locked_version,
     parse_version,
-    parse_version_file,
+    refuse_contradiction,
     refuse_unsuitable,
 )
 from toppcloud.errors import ToppcloudError
 
-NOTHING = {
-    "config_var": None,
-    "runtime_txt": None,
-    "python_version_file": None,
-    "requires_python": None,
-    "last_version": None,
-    "node_default": "",
-}
-
-
-def test_each_place_counts_when_those_above_are_silent():
-    said = {
-        "config_var": "3.14",
-        "runtime_txt": "python-3.13.1\n",
-        "python_version_file": "3.12\n",
-        "requires_python": ">=3.10",
-        "last_version": "3.9.18",
-        "node_default": "3.8",
-    }
-    found = []
-    for key in said:
-        found.append(choose_python_request(**{**NOTHING, **said}).text)
-        said = {k: v for k, v in said.items() if k != key}
-    assert found == ["3.14", "3.13.1", "3.12", ">=3.10", "3.9", "3.8"]
-    assert choose_python_request(**NOTHING).text == ""
-
-
-def test_last_python_stays_while_it_fits_what_the_project_requires():
-    request = choose_python_request(**{**NOTHING, "requires_python": ">=3.9,<4", "last_version": "3.11.2"})
-    assert (request.text, request.origin) == ("3.11", "as before")
-
 
 @pytest.mark.parametrize(
-    ("text", "version"),
+    ("text", "why"),
     [
-        ("3.12\n", "3.12"),
-        ("\ufeff3.12.7\r\n", "3.12.7"),
-        ("# ours\n\n3.12 # pinned\n", "3.12"),
-        ("python-3.11.9", "3.11.9"),
-        ("\u200b3.12", "3.12"),
-        ("3.12.*", "3.12"),
+        ("latest", "written as 3.12"),
+        ("3.x", "one to three numbers"),
+        ("python-3.x", "one to three numbers"),
+        ("3.12.7.1", "one to three numbers"),
+        ("03.12", "one to three numbers"),
+        ("3.12-dev", "before its release"),
+        ("3.15.0rc1", "before its release"),
+        ("pypy3.10-7.3.15", "CPython only"),
+        ("miniconda3-latest", "CPython only"),
+        ("3.13t", "free-threaded"),
+        (">=3", "a range"),
+        ("^3.12", "a range"),
+        ('"3.12"', "without quotes"),
+        ("$(id)", "written as 3.12"),
+        ("٣.12", "one to three numbers"),
     ],
 )
-def test_version_file_is_read(text, version):
-    assert parse_version_file(text, ".python-version") == version
-
-
-@pytest.mark.parametrize(
-    "text", ["", "# only\n", "3.12\n3.11\n", "latest", "3.12-dev", "pypy3.10", "3.12.7.1", "$(id)", ">=3"]
-)
-def test_version_file_that_is_wrong_is_quoted(text):
+def test_each_kind_of_wrong_version_has_its_own_message(text, why):
     with pytest.raises(ToppcloudError) as refused:
-        parse_version_file(text, ".python-version")
-    assert ".python-version" in refused.value.what
+        parse_version(text, ".python-version")
+    assert refused.value.what == f".python-version asks for '{text}', which is not a version of Python."
+    assert why in refused.value.why
+    assert refused.value.cure == "echo 3.13 > .python-version"
     assert refused.value.reason == "invalid Python version"
 
 
 def test_config_var_that_is_wrong_is_quoted():
-    with pytest.raises(ToppcloudError, match="PYTHON_VERSION asks for 'three'"):
+    with pytest.raises(ToppcloudError, match="PYTHON_VERSION asks for 'three'") as refused:
         parse_version("three", "PYTHON_VERSION")
+    assert refused.value.cure == "toppcloud config:set PYTHON_VERSION=3.13"
+
+
+@pytest.mark.parametrize("text", ["3.9.*", "^3.12", ">=3.12", "3", "", "3.12\n", "3.12 "])
+def test_lock_names_a_version_and_nothing_else(text):
+    with pytest.raises(ToppcloudError) as refused:
+        parse_locked_version(text, "Pipfile.lock")
+    assert refused.value.what.startswith("Pipfile.lock asks for Python '")
+    assert "pipenv lock" in refused.value.cure
 
 
 @pytest.mark.parametrize(
@@ -88,6 +71,24 @@ def test_what_a_request_admits(text, version, is_admitted):
     assert PythonRequest(text, "x").admits(version) is is_admitted
 
 
+@pytest.mark.parametrize(
+    ("text", "minor", "is_admitted"),
+    [
+        ("", "3.8", True),
+        ("3", "3.8", True),
+        ("3.1", "3.12", False),
+        ("3.12", "3.1", False),
+        ("3.12.4", "3.12", True),
+        ("==3.12.*", "3.12", True),
+        ("==3.12.*", "3.13", False),
+        (">=3.12.4", "3.12", True),
+        (">3.11,<3.12", "3.11", True),
+    ],
+)
+def test_which_minor_versions_a_request_admits(text, minor, is_admitted):
+    assert PythonRequest(text, "x").admits_minor(minor) is is_admitted
+
+
 def test_python_that_the_project_cannot_run_on_is_refused_with_both_places():
     with pytest.raises(ToppcloudError) as refused:
         refuse_unsuitable("3.9.1", PythonRequest("3.9", ".python-version"), ">=3.10")
@@ -95,6 +96,55 @@ def test_python_that_the_project_cannot_run_on_is_refused_with_both_places():
     assert ">=3.10" in refused.value.why
 
 
-def test_requires_python_that_is_no_specifier_is_quoted():
-    with pytest.raises(ToppcloudError, match="three or so"):
-        choose_python_request(**{**NOTHING, "requires_python": "three or so"})
+@pytest.mark.parametrize(
+    ("request_text", "origin", "lock", "why", "cure"),
+    [
+        (
+            "3.13",
+            ".python-version",
+            Lock(requires_python="==3.12.*"),
+            ".python-version leads to 3.13; requires-python is ==3.12.*.",
+            "echo 3.12 > .python-version",
+        ),
+        (
+            "3.11",
+            "runtime.txt",
+            Lock(requires_python="==3.12.*"),
+            "runtime.txt leads to 3.11; requires-python is ==3.12.*.",
+            "echo python-3.12 > runtime.txt",
+        ),
+        (
+            "3.12.1",
+            "PYTHON_VERSION",
+            Lock(requires_python=">=3.12.4"),
+            "PYTHON_VERSION leads to 3.12.1; requires-python is >=3.12.4.",
+            "toppcloud config:set PYTHON_VERSION=3.12",
+        ),
+        (
+            "3.13",
+            ".python-version",
+            Lock("3.12", "Pipfile.lock"),
+            ".python-version leads to 3.13; Pipfile.lock was made for 3.12.",
+            "echo 3.12 > .python-version",
+        ),
+    ],
+)
+def test_version_that_the_lock_was_not_made_for_is_refused_at_once(request_text, origin, lock, why, cure):
+    with pytest.raises(ToppcloudError) as refused:
+        refuse_contradiction(PythonRequest(request_text, origin), lock)
+    assert (refused.value.why, refused.value.cure) == (why, cure)
+    assert refused.value.reason == "Python version does not fit"
+
+
+@pytest.mark.parametrize(
+    ("request_text", "lock"),
+    [
+        ("3.12", Lock(requires_python=">=3.12.4,<4")),
+        ("3", Lock(requires_python="==3.12.*")),
+        ("3.13", Lock("3.13", "Pipfile.lock")),
+        ("3.10.13", Lock("3.10.0", "Pipfile.lock")),
+        ("3.13", Lock()),
+    ],
+)
+def test_version_that_may_fit_the_lock_is_not_refused(request_text, lock):
+    refuse_contradiction(PythonRequest(request_text, ".python-version"), lock)

@@ -1,0 +1,104 @@
+"""Pythons that uv fetches into ROOT/pythons. One that is half made, since its fetch was killed, is never used.
+
+While uv works there, ROOT/pythons/.fetching lists what was there before: what came since is not real yet. Who
+fetches next, or fails, removes that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from buildpacks.interpreters import list_half_made
+from buildpacks.python_version import PythonRequest
+from buildpacks.uv import find_uv, operator_environment
+from toppcloud.account import this_account
+from toppcloud.console import Console
+from toppcloud.errors import ToppcloudError
+from toppcloud.files import remove_tree, write_json
+from toppcloud.layout import Layout
+from toppcloud.lock import hold_lock
+from toppcloud.node import Node
+from toppcloud.program import run
+
+_SAYS_EVERY_S = 5.0
+_UNPACKED_BY_UV = ".temp"
+IsCancelled = Callable[[], str | None]
+
+
+def fetch_python(node: Node, request: PythonRequest, console: Console, is_cancelled: IsCancelled | None = None) -> None:
+    """Let uv install it below ROOT/pythons, as the node's own user. What a failure leaves behind is removed."""
+    layout = node.layout
+    layout.pythons.mkdir(parents=True, exist_ok=True)
+    layout.cache.mkdir(parents=True, exist_ok=True)
+    environment = {
+        **operator_environment(node),
+        "UV_PYTHON_INSTALL_DIR": str(layout.pythons),
+        "UV_PYTHON_INSTALL_BIN": "0",
+        "UV_PYTHON_PREFERENCE": "only-managed",
+    }
+    argv = [str(find_uv(layout, this_account())), "python", "install", "--no-config", request.text]
+    limit_s = node.settings.build_timeout_s
+    with hold_lock(layout.interpreter_lock, by="build", doing=f"fetching Python {request.text}", timeout_s=limit_s):
+        remove_half_made(layout)
+        write_json(layout.interpreter_fetch, sorted(path.name for path in layout.pythons.iterdir()))
+        try:
+            run(
+                argv,
+                env=environment,
+                cwd=layout.pythons,
+                timeout_s=limit_s,
+                is_cancelled=_say_that_it_lives(console, layout.pythons, is_cancelled),
+            )
+        except BaseException:
+            remove_half_made(layout)
+            raise
+        layout.interpreter_fetch.unlink()
+
+
+def remove_half_made(layout: Layout) -> None:
+    """What a fetch that did not end well has left. The lock must be held."""
+    for path in list_half_made(layout):
+        remove_tree(path)
+    layout.interpreter_fetch.unlink(missing_ok=True)
+
+
+def list_fetchable(node: Node) -> tuple[str, ...]:
+    """The CPython versions that this uv knows where to fetch, newest first: it need not reach them."""
+    argv = [str(find_uv(node.layout, this_account())), "python", "list", "--no-config"]
+    argv += ["--only-downloads", "--all-versions", "--output-format", "json"]
+    try:
+        entries = json.loads(run(argv, env=operator_environment(node), cwd=node.layout.root).stdout)
+        names = [e["version"] for e in entries if e["implementation"] == "cpython" and e.get("variant") == "default"]
+    except (ToppcloudError, ValueError, KeyError, TypeError):
+        return ()
+    return tuple(dict.fromkeys(name for name in names if name.replace(".", "").isdigit()))
+
+
+def _say_that_it_lives(console: Console, pythons: Path, is_cancelled: IsCancelled | None) -> IsCancelled:
+    """`is_cancelled`, which is asked all the time, and every 5 s a line on how far it is."""
+    began = said = time.monotonic()
+
+    def ask() -> str | None:
+        nonlocal said
+        now = time.monotonic()
+        if now - said >= _SAYS_EVERY_S:
+            said = now
+            console.detail(f"uv is at it for {now - began:.0f} s, {_measure(pythons / _UNPACKED_BY_UV):.0f} MB so far")
+        return is_cancelled() if is_cancelled else None
+
+    return ask
+
+
+def _measure(folder: Path) -> float:
+    """Megabytes; what goes away meanwhile counts as nothing."""
+    size_bytes = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                size_bytes += Path(parent, name).lstat().st_size
+    return size_bytes / 1_000_000
