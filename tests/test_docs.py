@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from pathlib import Path
 
@@ -79,4 +80,5 @@ def test_every_setting_is_documented_with_its_default() -> None:
     documented = {name: row for row in reversed(rows) for name in re.findall(r"`(\w+)`", row.split("|")[1])}
     for field in dataclasses.fields(NodeSettings):
         assert field.name in documented, field.name
-        assert str(field.default or ("empty" if field.default == "" else 0)) in documented[field.name], field.name
+        shown = json.dumps(field.default) if isinstance(field.default, bool) else field.default
+        assert str(shown or ("empty" if shown == "" else 0)) in documented[field.name], field.name
