@@ -1,6 +1,7 @@
 """Django's static files, gathered as the project itself says: its own manage.py, one process, config vars, no database.
 
-It runs when django.contrib.staticfiles is on and STATIC_ROOT is set; DISABLE_COLLECTSTATIC turns it off.
+It runs when django.contrib.staticfiles is on. Without STATIC_ROOT it runs only for a storage that needs none, or to say
+what else is missing.
 """
 
 from __future__ import annotations
@@ -22,39 +23,70 @@ _DEPTH = 3
 _LARGEST_REPORT = 65536
 _LEFT_OUT = frozenset({"node_modules", "__pycache__", "venv", "env", "site-packages"})
 # Runs manage.py as `manage.py collectstatic --noinput`, but asks the settings first, since both "not installed" and
-# "no STATIC_ROOT" are usual and no fault. Tells what it found as JSON in the file argv[2].
+# "no STATIC_ROOT" are usual and no fault. Tells what it found, or what kind of error it was, as JSON in argv[2].
 _RUN = """
-import json, os, runpy, sys
+import json, os, runpy, sys, traceback
 program, report = sys.argv[1:3]
-import django.core.management as management
-execute = management.execute_from_command_line
-said = {}
 def tell(**facts):
-    said.update(facts)
     with open(report, "w") as file:
-        json.dump(said, file)
+        json.dump(facts, file)
+def is_rootless(settings):
+    if getattr(settings, "STATIC_URL", None) is None:
+        return False
+    try:
+        from django.contrib.staticfiles import storage
+        return isinstance(storage.staticfiles_storage, storage.StaticFilesStorage)
+    except Exception:
+        return False
+def holds_code(root, settings):
+    from django.apps import apps
+    code = [program, getattr(sys.modules.get(settings.SETTINGS_MODULE), "__file__", None) or program]
+    code += [app.path for app in apps.get_app_configs()]
+    return any(os.path.realpath(path).startswith(os.path.join(root, "")) for path in code)
 def collect(argv=None):
     from django.conf import settings
     if not any(str(app).startswith("django.contrib.staticfiles") for app in settings.INSTALLED_APPS):
         return tell(skipped="django.contrib.staticfiles is not in INSTALLED_APPS")
     root = getattr(settings, "STATIC_ROOT", None)
-    if not root:
+    if not root and is_rootless(settings):
         return tell(skipped="STATIC_ROOT is not set")
     execute([program, "collectstatic", "--noinput", "--verbosity", "0"])
-    tell(root=os.path.abspath(str(root)))
-management.execute_from_command_line = collect
-sys.argv = [program, "collectstatic", "--noinput"]
-sys.path[0] = os.path.dirname(os.path.abspath(program))
-runpy.run_path(program, run_name="__main__")
+    root = os.path.realpath(str(root)) if root else None
+    tell(root=root, url=str(settings.STATIC_URL), holds_code=bool(root) and holds_code(root, settings))
+try:
+    import django.core.management as management
+    execute = management.execute_from_command_line
+    management.execute_from_command_line = collect
+    sys.argv = [program, "collectstatic", "--noinput"]
+    sys.path[0] = os.path.dirname(os.path.abspath(program))
+    runpy.run_path(program, run_name="__main__")
+except Exception as error:
+    kind, frames = type(error), traceback.extract_tb(error.__traceback__)
+    facts = {"is_database": any(c.__name__ == "OperationalError" for c in kind.__mro__)}
+    if isinstance(error, KeyError) and os.path.basename(frames[-1].filename) in ("os.py", "<frozen os>"):
+        facts["variable"] = str(error.args[0])
+    if isinstance(error, ModuleNotFoundError):
+        facts["module"] = str(error.name)
+        facts["settings"] = os.environ.get("DJANGO_SETTINGS_MODULE", "")
+    tell(**facts)
+    trace = error.__traceback__
+    while trace and trace.tb_frame.f_code.co_filename != program:
+        trace = trace.tb_next
+    traceback.print_exception(kind, error, trace or error.__traceback__)
+    sys.exit(1)
 """
 
 
 @dataclass(frozen=True)
 class Collection:
-    """What came of it: where the files are, or why there are none."""
+    """What came of it: where the files are and which address the pages use for them, or why there are none."""
 
     root: Path | None
-    skipped: str | None
+    skipped: str | None = None
+    url: str = ""
+    """STATIC_URL, as the project's pages have it."""
+    holds_code: bool = False
+    """STATIC_ROOT has code of the project in it."""
 
 
 def find_manage_py(source: Path) -> Path | None:
@@ -62,8 +94,9 @@ def find_manage_py(source: Path) -> Path | None:
     level = [source]
     for _ in range(_DEPTH + 1):
         for folder in level:
-            if (folder / "manage.py").is_file():
-                return folder / "manage.py"
+            manage_py = folder / "manage.py"
+            if manage_py.is_file() and not manage_py.is_symlink():
+                return manage_py
         level = [inner for folder in level for inner in _list_folders(folder)]
     return None
 
@@ -92,11 +125,19 @@ def collect_static(
             is_cancelled=is_cancelled,
         )
     except ProgramFailed as error:
-        raise _refusal(manage_py.relative_to(source)) from error
+        if environment.get("DEBUG_COLLECTSTATIC"):
+            console.detail(f"variables that it had: {', '.join(sorted(environment))}")
+        raise _refusal(manage_py.relative_to(source), error, _read_report(report) or {}) from error
     said = _read_report(report)
     if said is None:
         return Collection(None, "manage.py did not run a command")
-    return Collection(Path(str(said["root"])) if "root" in said else None, said.get("skipped"))
+    root, skipped = said.get("root"), said.get("skipped")
+    return Collection(
+        Path(str(root)) if root else None,
+        str(skipped) if skipped else None,
+        str(said.get("url", "")),
+        bool(said.get("holds_code")),
+    )
 
 
 def count_files(root: Path, older_root: Path | None) -> tuple[int, int | None]:
@@ -134,11 +175,43 @@ def _list_folders(folder: Path) -> list[Path]:
     return [folder / name for name in names if name not in _LEFT_OUT and not name.startswith(".")]
 
 
-def _refusal(manage_py: Path) -> ToppcloudError:
+def _refusal(manage_py: Path, failed: ProgramFailed, said: Mapping[str, Any]) -> ToppcloudError:
+    cause, cure = _explain(said, str(manage_py))
+    without = "do without static files: toppcloud config:set DISABLE_COLLECTSTATIC=1"
+    how = "It was ended by its time limit." if failed.status_code is None else "Its last lines are above."
     return ToppcloudError(
-        "collectstatic failed; its last lines are above.",
-        f"It ran {manage_py} with this app's config vars. Usual causes: a setting that needs a config var which is not"
-        " set, or a file that a stylesheet names and that is not there.",
-        "Set it: toppcloud config:set NAME=…   or do without: toppcloud config:set DISABLE_COLLECTSTATIC=1",
+        "collectstatic failed.",
+        f"It ran {manage_py} with this app's config vars. {how} {cause}",
+        f"{cure}\nOr {without}",
         reason="collectstatic failed",
+    )
+
+
+def _explain(said: Mapping[str, Any], manage_py: str) -> tuple[str, str]:
+    """The cause and the cure, as far as the kind of the error tells them."""
+    if variable := said.get("variable"):
+        return (
+            f"The settings ask for the variable {variable}, which this app has not.",
+            f"Set it: toppcloud config:set {variable}=…",
+        )
+    if module := str(said.get("module") or ""):
+        settings = str(said.get("settings") or "")
+        if settings and settings.partition(".")[0] == module.partition(".")[0]:
+            return (
+                f"DJANGO_SETTINGS_MODULE is {settings}, and there is no such module beside {manage_py}.",
+                f"Correct it in {manage_py}, or set it: toppcloud config:set DJANGO_SETTINGS_MODULE=…",
+            )
+        return (
+            f"The project imports {module}, which is neither in it nor installed.",
+            "Add the package that has it to the project's requirements, and push again.",
+        )
+    if said.get("is_database"):
+        return (
+            "The project asks its database while it is imported; a build has no need of one, and may have none.",
+            "Ask the database in functions only, not at a module's top nor in AppConfig.ready().",
+        )
+    return (
+        "Usual causes: a setting that needs a config var which is not set, STATIC_URL or STATIC_ROOT missing, or a file"
+        " that a stylesheet names and that is not there.",
+        f"See the same at home: python {manage_py} collectstatic --noinput   A variable: toppcloud config:set NAME=…",
     )

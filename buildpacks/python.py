@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from buildpacks.buildpack import Contribution, PythonPart, Workshop
-from buildpacks.collectstatic import collect_static, count_files, find_manage_py, render_counts
 from buildpacks.dependencies import Dependencies, read_dependencies
 from buildpacks.detection import detect, has_dependencies
 from buildpacks.distributions import describe_changes
+from buildpacks.django_static import collect_django_static
 from buildpacks.framework_needs import choose_servers
 from buildpacks.installer import Installation
 from buildpacks.interpreter_choice import ensure_project_interpreter, make_rules
@@ -42,7 +42,7 @@ def build(workshop: Workshop, console: Console) -> Contribution:
     interpreter = ensure_project_interpreter(workshop.node, python, console, workshop.is_cancelled)
     refuse_unsuitable(interpreter.version, python, dependencies.requires_python)
     venv = make_virtualenv(workshop, python, interpreter, dependencies, processes, console)
-    collect_django_static(workshop, venv, console)
+    static = collect_django_static(workshop, venv.distributions, console)
     return Contribution(
         buildpack=VERSION,
         processes=processes,
@@ -56,6 +56,7 @@ def build(workshop: Workshop, console: Console) -> Contribution:
             lock_hash=dependencies.lock_hash,
             distributions=venv.distributions,
         ),
+        static=static,
     )
 
 
@@ -123,38 +124,3 @@ def describe_virtualenv(
         return f"before it was {previous.python_version}: new virtualenv, {count}"
     reason = f"other packages ({changes})" if changes else "its settings changed, or it was gone"
     return f"{file} unchanged, but {reason}: new virtualenv"
-
-
-def collect_django_static(workshop: Workshop, venv: Virtualenv, console: Console) -> None:
-    """Django's collectstatic, when this is a project of Django's and nobody turned it off."""
-    source = workshop.source
-    manage_py = find_manage_py(source) if "django" in venv.distributions else None
-    if manage_py is None:
-        return
-    if workshop.environment.app.get("DISABLE_COLLECTSTATIC", "").strip().lower() not in ("", "0", "false"):
-        console.step("collectstatic: off (DISABLE_COLLECTSTATIC)")
-        return
-    bin_folder = workshop.slug.venv / "bin"
-    with console.timed_step("") as timed:
-        workshop.node.account.own_tree(source)
-        found = collect_static(
-            source,
-            manage_py,
-            bin_folder / "python",
-            workshop.step_environment(bin_folder),
-            workshop.node.account,
-            console,
-            timeout_s=workshop.node.settings.build_timeout_s,
-            is_cancelled=workshop.is_cancelled,
-        )
-        timed.text = describe_static(workshop, found.root) if found.root else f"collectstatic: off, {found.skipped}"
-
-
-def describe_static(workshop: Workshop, root: Path) -> str:
-    """`collectstatic: 131 files, 4 new`; a STATIC_ROOT elsewhere is named, since no release will have those files."""
-    source = workshop.source
-    if not root.is_relative_to(source):
-        return f"collectstatic: into {root}, which is outside the project and no part of the release"
-    previous = workshop.app.slug(workshop.previous.id).source if workshop.previous else None
-    older = previous / root.relative_to(source) if previous else None
-    return render_counts(*count_files(root, older if older and older.is_dir() else None))

@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 
 from buildpacks.manifest import read_manifest
+from buildpacks.public_tree import make_public_tree
 from toppcloud.account import Account
 from toppcloud.app_layout import SlugLayout
 from toppcloud.files import remove_tree
@@ -25,6 +26,7 @@ def seal(layout: SlugLayout, slug: Slug, previous: SlugLayout | None, account: A
     if previous is not None:
         link_equal_files(layout, previous)
     flush(layout.source)
+    make_public_tree(layout, slug, previous, account)
     write_slug(layout, slug)
 
 

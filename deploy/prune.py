@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from deploy.kept_files import gather_late
+from deploy.public_files import find_slug_before
 from deploy.release import read_release
 from deploy.written_files import find_written
 from toppcloud.app_layout import AppLayout, ReleaseLayout
@@ -62,8 +63,12 @@ def _prune_slugs(app: AppLayout) -> None:
         return
     releases = [read_release(app.release(number)) for number in app.release_numbers()]
     needed = {release.slug for release in releases if release is not None}
+    live = app.live_number()
+    if live is not None and (before := find_slug_before(app, app.release(live))):
+        needed.add(before)
+    trials = {slug.id for slug in app.dry_runs()}
     for slug_id in slug_ids:
-        if slug_id not in needed:
+        if slug_id not in needed | trials:
             remove_tree(app.slug(slug_id).folder)
 
 

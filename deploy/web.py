@@ -65,7 +65,7 @@ def start_web(
 def open_start(node: Node, app: AppLayout, release: Release, slug: Slug, start: Start) -> bool:
     """Open the start's socket. Whether programs are to serve it; else the doorman answers there."""
     is_stopped = read_app_settings(app).stopped
-    publish_files(start.release, slug, is_stopped=is_stopped)
+    publish_files(app, start.release, slug, is_stopped=is_stopped)
     copy_pages(app, release, slug, start)
     doorman = DoormanClient(node.layout)
     doorman.open_socket(app.name, release.version, start.layout.number)

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+_DRY_RUN = "dry-"  # ids of other slugs begin with eight hexadecimal digits
+
 
 @dataclass(frozen=True)
 class StartLayout:
@@ -109,8 +111,23 @@ class ReleaseLayout:
 
     @property
     def public(self) -> Path:
-        """Link to the folder of the source whose files the router serves by itself. Absent when there is none."""
+        """Link to the folder whose files the router serves by itself. Absent when there is none."""
         return self.folder / "public"
+
+    @property
+    def public_hashed(self) -> Path:
+        """Link to those of its slug's public files whose name tells their content: nobody need ask for them twice."""
+        return self.folder / "public-hashed"
+
+    @property
+    def public_built(self) -> Path:
+        """Link to the public files that the slug's build made, each at its address."""
+        return self.folder / "public-built"
+
+    @property
+    def public_before(self) -> Path:
+        """Link to the public files of the slug that was live before, for pages that were loaded then."""
+        return self.folder / "public-before"
 
     @property
     def relayed(self) -> Path:
@@ -149,6 +166,16 @@ class SlugLayout:
     def tmp(self) -> Path:
         """TMPDIR of the build; gone when it ended."""
         return self.folder / "tmp"
+
+    @property
+    def public(self) -> Path:
+        """Files that the router serves, each at its address: `public/static/app.css`. Regular files and no others."""
+        return self.folder / "public"
+
+    @property
+    def public_hashed(self) -> Path:
+        """Those of them whose name carries a hash of what is in them."""
+        return self.folder / "public-hashed"
 
     @property
     def manifest(self) -> Path:
@@ -270,6 +297,14 @@ class AppLayout:
     def slug(self, slug_id: str) -> SlugLayout:
         return SlugLayout(self.slugs / slug_id)
 
+    def dry_run(self, token: str) -> SlugLayout:
+        """What a dry run builds: a slug that no release will have."""
+        return self.slug(f"{_DRY_RUN}{token}")
+
+    def dry_runs(self) -> list[SlugLayout]:
+        """Those under way, and those whose session was killed."""
+        return [self.slug(name) for name in list_names(self.slugs) if name.startswith(_DRY_RUN)]
+
     @property
     def releases(self) -> Path:
         return self.folder / "releases"
@@ -311,6 +346,29 @@ class AppLayout:
             return int(self.current.readlink().name)
         except FileNotFoundError:
             return None
+
+
+@dataclass(frozen=True)
+class TrialLayout(AppLayout):
+    """An app as a dry run of it sees it: what it reads is the app's, what it writes goes again with `trial`."""
+
+    trial: Path
+
+    @property
+    def repository(self) -> Path:
+        return self.trial / "repo.git"
+
+    @property
+    def releases(self) -> Path:
+        return self.trial / "releases"
+
+    @property
+    def current(self) -> Path:
+        return self.trial / "current"
+
+    @property
+    def files(self) -> Path:
+        return self.trial / "files"
 
 
 def list_names(folder: Path) -> Iterator[str]:
