@@ -40,6 +40,8 @@ class NodeSettings:
     router_user: str = _setting("toppcloud-router", "the account of the router, when the node runs as root")
     python: str = _setting("", "Python for apps that name none, as 3.12; empty: the newest that the node has")
     allow_old_python: bool = _setting(False, "apps may use a Python that is past its end of life")
+    node: str = _setting("", "folder with node and npm, as /opt/node-22/bin, or several with :; empty: the usual PATH")
+    ruby: str = _setting("", "folder with ruby and bundle, likewise")
     kept_releases: int = _setting(10, "releases per app that can be rolled back to")
     largest_pack_mb: int = _setting(1024, "a push may send so much")
     largest_inflated_mb: int = _setting(4096, "and so much when inflated")
