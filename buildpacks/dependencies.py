@@ -8,10 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from buildpacks.detection import Detected
+from buildpacks.locked import LockedBatch, LockedPackage, batch
+from buildpacks.pipfile_lock import parse_pipfile_lock
+from buildpacks.poetry_lock import parse_poetry_lock
 from buildpacks.pyproject_toml import parse_pyproject
-from buildpacks.requirements_txt import LocalRequirement, read_requirements
+from buildpacks.requirements_txt import LocalRequirement, Requirements, find_variables, read_requirements
+from buildpacks.source_text import read_source_text
 from buildpacks.uv_lock import parse_uv_lock
 from toppcloud.errors import ToppcloudError
+
+_ITSELF = LocalRequirement(PurePosixPath("."), True)
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,11 @@ class Dependencies:
     locked_python_origin: str | None = None
     """The file that says `locked_python`, else `requires_python`: `Pipfile.lock`, `pyproject.toml`."""
 
+    requirements: Requirements | None = None
+    """Of requirements.txt: every file, to be quoted when one of its lines is refused."""
+    batches: tuple[LockedBatch, ...] = ()
+    """Of Pipfile.lock and poetry.lock: the exact packages, which are installed without a look at what they need."""
+
     @property
     def lock_hash(self) -> str:
         return f"sha256:{hashlib.sha256(self.lock_text.encode()).hexdigest()}"
@@ -41,34 +52,102 @@ class Dependencies:
         """Whether parts of this very source end up in the virtualenv by reference: then it cannot be shared."""
         return any(requirement.is_editable or requirement.is_project for requirement in self.local)
 
+    @property
+    def is_project_apart(self) -> bool:
+        """Whether the project itself is to be installed, and the lock has no line that does it."""
+        return _ITSELF in self.local and not any("-e ./.\n" in part.text for part in self.batches)
+
 
 def read_dependencies(source: Path, detected: Detected) -> Dependencies:
     """What the project in `source` needs. Raises ToppcloudError quoting file and line."""
-    pyproject = _read_optional(source / "pyproject.toml")
-    parsed = None if pyproject is None else parse_pyproject(pyproject)
-    requires_python = parsed.requires_python if parsed else None
+    pyproject = read_source_text(source, "pyproject.toml")
+    requires_python = None if pyproject is None else parse_pyproject(pyproject).requires_python
     if detected.manager == "pip":
-        requirements = read_requirements(source)
-        _check_local(source, requirements.local)
-        return Dependencies(
-            "pip",
-            detected.file,
-            requirements.text + _read_uv_settings(source),
-            requirements.local,
-            requirements.variables,
-            requires_python,
-            None if requirements.has_hashes else requirements.names,
-        )
-    assert pyproject is not None
-    assert parsed is not None
-    if detected.manager == "uv":
-        lock_text = (source / "uv.lock").read_text(errors="replace")
-        lock = parse_uv_lock(lock_text)
-        text = f"{lock_text}\n{pyproject}"  # [tool.uv] says how: indexes, groups, build settings
-        needs = lock.requires_python or requires_python
-        return Dependencies("uv", detected.file, text, lock.local, frozenset(), needs, None)
-    local = (LocalRequirement(PurePosixPath("."), True),) if parsed.is_package else ()
-    return Dependencies("pyproject", detected.file, pyproject, local, frozenset(), requires_python, parsed.names)
+        found = _read_pip(source, requires_python)
+    elif detected.manager == "pipenv":
+        found = _read_pipenv(source, requires_python)
+    elif detected.manager == "poetry":
+        found = _read_poetry(source, pyproject or "")
+    elif detected.manager == "uv":
+        found = _read_uv(source, pyproject or "")
+    else:
+        found = _read_pyproject(pyproject or "")
+    _check_local(source, found)
+    return found
+
+
+def _read_pip(source: Path, requires_python: str | None) -> Dependencies:
+    requirements = read_requirements(source)
+    return Dependencies(
+        "pip",
+        "requirements.txt",
+        requirements.text + _read_uv_settings(source),
+        requirements.local,
+        requirements.variables,
+        requires_python,
+        None if requirements.has_hashes else requirements.names,
+        requirements=requirements,
+    )
+
+
+def _read_pipenv(source: Path, requires_python: str | None) -> Dependencies:
+    lock = parse_pipfile_lock(read_source_text(source, "Pipfile.lock") or "")
+    origin = "Pipfile.lock" if lock.python else None
+    return _read_locked(
+        "pipenv", "Pipfile.lock", lock.packages, requires_python, locked_python=lock.python, locked_python_origin=origin
+    )
+
+
+def _read_poetry(source: Path, pyproject: str) -> Dependencies:
+    lock = parse_poetry_lock(read_source_text(source, "poetry.lock") or "", pyproject)
+    itself = (_ITSELF,) if parse_pyproject(pyproject).is_poetry_package else ()
+    return _read_locked(
+        "poetry", "poetry.lock", lock.packages, lock.requires_python, itself, locked_python_origin="poetry.lock"
+    )
+
+
+def _read_locked(
+    manager: str,
+    file: str,
+    packages: tuple[LockedPackage, ...],
+    requires_python: str | None,
+    itself: tuple[LocalRequirement, ...] = (),
+    locked_python: str | None = None,
+    locked_python_origin: str | None = None,
+) -> Dependencies:
+    batches = batch(packages)
+    text = "".join(f"# {part.index.url if part.index else ''}\n{part.text}" for part in batches)
+    local = (*(package.local for package in packages if package.local), *itself)
+    return Dependencies(
+        manager,
+        file,
+        text,
+        tuple(dict.fromkeys(local)),
+        find_variables(text),
+        requires_python,
+        None,
+        locked_python,
+        locked_python_origin,
+        batches=batches,
+    )
+
+
+def _read_uv(source: Path, pyproject: str) -> Dependencies:
+    lock_text = read_source_text(source, "uv.lock") or ""
+    lock = parse_uv_lock(lock_text)
+    text = f"{lock_text}\n{pyproject}"  # [tool.uv] says how: indexes, groups, build settings
+    needs, origin = lock.requires_python, "uv.lock"
+    if needs is None:
+        needs, origin = parse_pyproject(pyproject).requires_python, "pyproject.toml"
+    return Dependencies("uv", "uv.lock", text, lock.local, frozenset(), needs, None, locked_python_origin=origin)
+
+
+def _read_pyproject(pyproject: str) -> Dependencies:
+    parsed = parse_pyproject(pyproject)
+    local = (_ITSELF,) if parsed.is_package else ()
+    return Dependencies(
+        "pyproject", "pyproject.toml", pyproject, local, frozenset(), parsed.requires_python, parsed.names
+    )
 
 
 def hash_local(source: Path, local: tuple[LocalRequirement, ...]) -> str:
@@ -83,11 +162,11 @@ def hash_local(source: Path, local: tuple[LocalRequirement, ...]) -> str:
     return digest.hexdigest()
 
 
-def _check_local(source: Path, local: tuple[LocalRequirement, ...]) -> None:
-    for requirement in local:
+def _check_local(source: Path, dependencies: Dependencies) -> None:
+    for requirement in dependencies.local:
         if not (source / requirement.path).exists():
             raise ToppcloudError(
-                f"requirements.txt names {requirement.path}, which is not in the commit.",
+                f"{dependencies.file} names {requirement.path}, which is not in the commit.",
                 "There is no such file or folder.",
                 f"Add it: git add {requirement.path}",
                 reason="missing local requirement",
@@ -96,9 +175,5 @@ def _check_local(source: Path, local: tuple[LocalRequirement, ...]) -> None:
 
 def _read_uv_settings(source: Path) -> str:
     """What uv reads beside requirements.txt, as text that is part of the lock: uv.toml and [tool.uv]."""
-    pyproject = _read_optional(source / "pyproject.toml") or ""
-    return (_read_optional(source / "uv.toml") or "") + (pyproject if "[tool.uv" in pyproject else "")
-
-
-def _read_optional(path: Path) -> str | None:
-    return path.read_text(errors="replace") if path.is_file() else None
+    pyproject = read_source_text(source, "pyproject.toml") or ""
+    return (read_source_text(source, "uv.toml") or "") + (pyproject if "[tool.uv" in pyproject else "")

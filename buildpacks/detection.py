@@ -1,135 +1,140 @@
-"""Which buildpack a project is for, and why. The refusal lists what was looked for, and what is near."""
+"""How a Python project says what to install, and why a project is Python's at all. A refusal says what was looked for.
+
+requirements.txt | Pipfile.lock | poetry.lock | uv.lock     exactly one of them
+pyproject.toml                                              with [project] dependencies, without any of those
+"""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from buildpacks.committed_python import find_committed_virtualenvs
+from buildpacks.near_misses import find_near_misses, list_top
 from buildpacks.pyproject_toml import parse_pyproject
+from buildpacks.source_text import read_source_text
 from toppcloud.errors import ToppcloudError
 
-_LOOKED_FOR = "requirements.txt, uv.lock, or a pyproject.toml with dependencies"
-_NEAR = {
-    "Pipfile.lock": "Pipfile.lock is there. Type: pipenv requirements > requirements.txt",
-    "Pipfile": "Pipfile is there, without a lock. Type: pipenv lock && pipenv requirements > requirements.txt",
-    "poetry.lock": "poetry.lock is there. Type: poetry export -o requirements.txt",
-    "setup.py": "setup.py is there. Type: echo . > requirements.txt",
-    "environment.yml": "environment.yml is there: conda is not used here. Type: pip freeze > requirements.txt",
-    "requirements.in": "requirements.in is there. Type: uv pip compile requirements.in -o requirements.txt",
-    "manage.py": "manage.py is there: a Django project. Type: pip freeze > requirements.txt",
-    "package.json": "package.json is there: Node.js needs a Procfile, and npm does not run here. Add: web: node app.js",
-    "Gemfile": "Gemfile is there: Ruby needs a Procfile here, and Bundler does not run. Add: web: ruby server.rb",
-    "index.html": 'index.html is there. A site of files alone says so in toppcloud.toml: [web] static = "dist"',
-}
-_SITES = ("dist", "public", "build", "_site", "site", "out", "www", "htdocs", "docs")
-"""Folders that hold a site when they have an index.html, the likeliest first."""
-_DEPTH = 2
+MANAGERS = {"requirements.txt": "pip", "Pipfile.lock": "pipenv", "poetry.lock": "poetry", "uv.lock": "uv"}
+"""Who reads each file."""
+_BESIDE = {"Pipfile.lock": "Pipfile", "poetry.lock": "pyproject.toml", "uv.lock": "pyproject.toml"}
+_SIGNS = (
+    *("requirements.txt", "Pipfile.lock", "poetry.lock", "uv.lock", "pyproject.toml", "Pipfile", "pdm.lock"),
+    *("setup.py", "setup.cfg", "requirements.in", "environment.yml", "manage.py", ".python-version", "runtime.txt"),
+    *("app.py", "main.py", "server.py", "wsgi.py", "asgi.py", "__init__.py"),
+)
+_MISSPELT = frozenset(
+    {"requirements", "requirement.txt", "requirements.text", "requirements.txt.txt", "requirments.txt"}
+    | {"requeriments.txt", "requirements.txt"}
+)
+_OTHERS = ("Pipfile", "setup.py", "environment.yml", "requirements.in", "manage.py", "package.json", "Gemfile")
+LOOKED_FOR = (
+    "Python: requirements.txt, Pipfile.lock, poetry.lock, uv.lock, or a pyproject.toml with dependencies",
+    "Node.js: package.json",
+    "Ruby: Gemfile",
+    "static site: index.html, or [web] static in toppcloud.toml",
+    "other programs: Procfile, or [web] command in toppcloud.toml",
+)
 
 
 @dataclass(frozen=True)
 class Detected:
-    """How the dependencies are managed: `pip`, `uv` or `pyproject`, and the file that says so."""
+    """How the dependencies are managed: `pip`, `pipenv`, `poetry`, `uv` or `pyproject`, and the file that says so."""
 
     manager: str
     file: str
 
 
+def find_python(source: Path) -> str | None:
+    """Why the project is Python's, as `requirements.txt`, be it ready to build or not; None when nothing says so."""
+    sign = next((name for name in _SIGNS if (source / name).is_file()), None)
+    if sign is None:
+        names = sorted(path.name for path in source.iterdir() if path.is_file())
+        sign = next((name for name in names if name.lower() in _MISSPELT), None)
+    if sign is None:
+        sign = next(iter(find_committed_virtualenvs(source)), None)
+    return sign
+
+
 def detect(source: Path) -> Detected:
     """Raises ToppcloudError when nothing here can be built, or when two files say how."""
-    has_requirements, has_lock = (source / "requirements.txt").is_file(), (source / "uv.lock").is_file()
-    if has_requirements and has_lock:
-        raise ToppcloudError(
-            "requirements.txt and uv.lock are both there.",
-            "They may ask for different packages, and only one can be right.",
-            "Delete one: git rm requirements.txt   or: git rm uv.lock",
-            reason="two lists of dependencies",
-        )
-    if has_requirements:
-        return Detected("pip", "requirements.txt")
-    pyproject = source / "pyproject.toml"
-    if has_lock:
-        if not pyproject.is_file():
-            raise ToppcloudError(
-                "uv.lock has no pyproject.toml beside it.",
-                "uv reads both.",
-                "Add it: git add pyproject.toml",
-                reason="missing pyproject.toml",
-            )
-        return Detected("uv", "uv.lock")
-    if pyproject.is_file() and parse_pyproject(pyproject.read_text(errors="replace")).has_dependencies:
+    found = [name for name in MANAGERS if (source / name).is_file()]
+    if len(found) > 1:
+        raise _refuse_several(found)
+    if (source / "Pipfile").is_file() and "Pipfile.lock" not in found:
+        raise _refuse_unlocked_pipfile(found)
+    if found:
+        return _check_manifest(source, found[0])
+    if _has_project_dependencies(source):
         return Detected("pyproject", "pyproject.toml")
-    raise _refusal(source)
+    raise refuse_unknown(source)
 
 
 def has_dependencies(source: Path) -> bool:
     """Whether any file says what to install, be it rightly or wrongly."""
-    pyproject = source / "pyproject.toml"
-    return any((source / name).is_file() for name in ("requirements.txt", "uv.lock")) or (
-        pyproject.is_file() and parse_pyproject(pyproject.read_text(errors="replace")).has_dependencies
-    )
+    return any((source / name).is_file() for name in MANAGERS) or _has_project_dependencies(source)
 
 
 def list_others(source: Path) -> list[str]:
     """What is there of projects that are more than files: `package.json`, `manage.py`."""
-    return [name for name in (*_NEAR, "pyproject.toml") if name != "index.html" and (source / name).exists()]
+    return [name for name in (*_OTHERS, "pyproject.toml") if (source / name).exists()]
 
 
-def _refusal(source: Path) -> ToppcloudError:
-    near = [*_find_near_misses(source)]
+def refuse_unknown(source: Path) -> ToppcloudError:
+    """What was looked for, what is near it, and what is there."""
+    near = find_near_misses(source)
+    python = find_python(source)
+    if python:
+        what = "The project says not which Python packages to install."
+        looked = [f"{python} is Python's. Looked at the top of the repository for {LOOKED_FOR[0][8:]}: none is there."]
+    else:
+        what = "This is not a project that can be built here."
+        looked = ["Looked at the top of the repository for:", *(f"  {line}" for line in LOOKED_FOR), "None is there."]
     add = "Add requirements.txt (an empty one when it needs no package), commit, push again."
     return ToppcloudError(
-        "This is not a project that can be built here.",
-        "\n".join([f"Looked at the top of the repository for {_LOOKED_FOR}: none is there.", *near]),
+        what,
+        "\n".join([*looked, *near, f"There is: {list_top(source)}"]),
         "Then commit, push again." if near else add,
-        reason="no dependencies found",
+        reason="no dependencies found" if python else "nothing to build found",
     )
 
 
-def _find_near_misses(source: Path) -> list[str]:
-    """One line for each thing that the person may have meant, the likeliest first."""
-    names = sorted(path.name for path in source.iterdir())
-    found = [
-        f"{name} is there: its name must be requirements.txt, in small letters."
-        for name in names
-        if name != "requirements.txt"
-        and name.lower() in ("requirements.txt", "requirement.txt", "requirements")
-        and (source / name).is_file()
-    ]
-    if (source / "pyproject.toml").is_file():
-        poetry = parse_pyproject((source / "pyproject.toml").read_text(errors="replace")).uses_poetry
-        cure = "poetry export -o requirements.txt" if poetry else "pip freeze > requirements.txt"
-        found.append(f"pyproject.toml is there, without [project] dependencies. Type: {cure}")
-    site = next((folder for folder in _SITES if (source / folder / "index.html").is_file()), None)
-    if site and "index.html" not in names:
-        found.append(
-            f'{site}/index.html is there. A site of files alone says so in toppcloud.toml: [web] static = "{site}"'
-        )
-    found += [line for name, line in _NEAR.items() if name in names]
-    found += [
-        f"{folder}/{name} is there, in a folder. Push that folder as a repository of its own, or move it to the top."
-        for folder, name in _find_deeper(source)
-    ]
-    found += [
-        f"{name}/ is a virtualenv. Type: git rm -r --cached {name}"
-        for name in names
-        if (source / name / "pyvenv.cfg").is_file()
-    ]
-    return found[:6]
+def _refuse_several(found: list[str]) -> ToppcloudError:
+    names = f"{', '.join(found[:-1])} and {found[-1]}"
+    lines = [f"To keep {kept}: git rm {' '.join(name for name in found if name != kept)}" for kept in found]
+    return ToppcloudError(
+        f"{names} are {'both' if len(found) == 2 else 'all'} there.",
+        "They may ask for different packages, and only one can be right.",
+        "\n".join([*lines, "Then commit, push again."]),
+        reason="several lists of dependencies",
+    )
 
 
-def _find_deeper(source: Path) -> list[tuple[str, str]]:
-    """Folders near the top that could be built, as ("backend", "requirements.txt")."""
-    found: list[tuple[str, str]] = []
-    for folder, folders, names in os.walk(source):
-        depth = len(Path(folder).relative_to(source).parts)
-        folders[:] = (
-            sorted(f for f in folders if not f.startswith(".") and f != "node_modules") if depth < _DEPTH else []
+def _refuse_unlocked_pipfile(found: list[str]) -> ToppcloudError:
+    also = f"; {found[0]} is there as well" if found else ""
+    other = found[0] if found else "requirements.txt"
+    return ToppcloudError(
+        "Pipfile has no Pipfile.lock beside it.",
+        f"A Pipfile alone does not say which versions to install{also}.",
+        f"Type: pipenv lock && git add Pipfile.lock{f' && git rm {found[0]}' if found else ''}\n"
+        f"Or, to use {other} alone: git rm Pipfile\nThen commit, push again.",
+        reason="missing Pipfile.lock",
+    )
+
+
+def _check_manifest(source: Path, file: str) -> Detected:
+    """A lock is read together with what it was made from."""
+    manifest = _BESIDE.get(file)
+    if manifest and not (source / manifest).is_file():
+        raise ToppcloudError(
+            f"{file} has no {manifest} beside it.",
+            f"{'uv' if file == 'uv.lock' else MANAGERS[file].capitalize()} reads both.",
+            f"Add it: git add {manifest}",
+            reason=f"missing {manifest}",
         )
-        if depth:
-            found += [
-                (str(Path(folder).relative_to(source)), name)
-                for name in ("requirements.txt", "uv.lock")
-                if name in names
-            ]
-    return found[:2]
+    return Detected(MANAGERS[file], file)
+
+
+def _has_project_dependencies(source: Path) -> bool:
+    text = read_source_text(source, "pyproject.toml")
+    return text is not None and parse_pyproject(text).has_dependencies

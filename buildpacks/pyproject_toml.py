@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass
+from typing import Any
 
 from buildpacks.distributions import normalise
 from toppcloud.errors import ToppcloudError
@@ -23,16 +24,24 @@ class Pyproject:
     is_package: bool
     """Whether the project installs itself: it has a build system (or says so to uv)."""
     uses_poetry: bool
+    has_build_system: bool
+    is_poetry_package: bool
+    """Whether Poetry installs the project itself: `package-mode` says no, a missing build system leaves nothing to."""
+
+
+def parse_toml(text: str, file: str) -> dict[str, Any]:
+    """Raises ToppcloudError naming the line when `file` is not TOML."""
+    try:
+        return tomllib.loads(text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}"))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ToppcloudError(
+            f"{file} cannot be read.", str(error), "Correct that line.", reason=f"invalid {file}"
+        ) from error
 
 
 def parse_pyproject(text: str) -> Pyproject:
     """Raises ToppcloudError naming the line when it is not TOML."""
-    try:
-        value = tomllib.loads(text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}"))
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ToppcloudError(
-            "pyproject.toml cannot be read.", str(error), "Correct that line.", reason="invalid pyproject.toml"
-        ) from error
+    value = parse_toml(text, "pyproject.toml")
     project, tool = _table(value, "project"), _table(value, "tool")
     said = _table(tool, "uv").get("package")
     requires_python = project.get("requires-python")
@@ -41,7 +50,9 @@ def parse_pyproject(text: str) -> Pyproject:
         has_dependencies=bool(project.get("dependencies")) or "dependencies" in (_texts(project.get("dynamic"))),
         names=frozenset(normalise(m[0]) for text in _texts(project.get("dependencies")) if (m := _NAME.match(text))),
         is_package="build-system" in value if said is None else bool(said),
-        uses_poetry="dependencies" in _table(tool, "poetry"),
+        uses_poetry="poetry" in tool,
+        has_build_system="build-system" in value,
+        is_poetry_package="build-system" in value and _table(tool, "poetry").get("package-mode") is not False,
     )
 
 

@@ -10,11 +10,14 @@ Source: https://pip.pypa.io/en/stable/reference/requirements-file-format/
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from packaging.requirements import InvalidRequirement, Requirement
+
 from buildpacks.distributions import normalise
+from buildpacks.source_text import read_source_text
 from toppcloud.errors import ToppcloudError
 
 _OPTION = re.compile(
@@ -23,6 +26,9 @@ _OPTION = re.compile(
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _COMMENT = re.compile(r"(^|\s)#.*\Z")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_EDITABLE_REPOSITORY = re.compile(
+    r"^[ \t]*(?:-e|--editable)(?:[ \t]*=[ \t]*|[ \t]+)['\"]?(?P<address>git\+[^\s'\"]+)['\"]?", re.MULTILINE
+)
 _LARGEST_FILE = 4_000_000
 
 
@@ -50,6 +56,8 @@ class Requirements:
     names: frozenset[str]
     """What is asked for by name, normalised."""
     has_hashes: bool
+    files: Mapping[PurePosixPath, str] = field(default_factory=dict)
+    """Each file's text, by its path in the project."""
 
 
 def read_requirements(source: Path, name: str = "requirements.txt") -> Requirements:
@@ -75,8 +83,43 @@ def read_requirements(source: Path, name: str = "requirements.txt") -> Requireme
             found = _find_local(option["value"] if option else line, kind == "e", origin)
             local += [found] if found else []
     text = "".join(f"# {path}\n{content}\n" for path, content in texts.items())
-    variables = frozenset(_VARIABLE.findall(text))
-    return Requirements(text, tuple(dict.fromkeys(local)), variables, frozenset(names), "--hash=" in text)
+    variables = find_variables(text)
+    return Requirements(text, tuple(dict.fromkeys(local)), variables, frozenset(names), "--hash=" in text, texts)
+
+
+def find_variables(text: str) -> frozenset[str]:
+    """The names in `${NAME}`."""
+    return frozenset(_VARIABLE.findall(text))
+
+
+def plan_editable_repositories(requirements: Requirements) -> dict[PurePosixPath, str]:
+    """Every file again, with `-e git+https://…#egg=x` as `x @ git+https://…`: uv installs no repository in place.
+
+    Empty when no line is one.
+    """
+    changed = {path: _EDITABLE_REPOSITORY.sub(_without_editable, text) for path, text in requirements.files.items()}
+    return changed if changed != dict(requirements.files) else {}
+
+
+def _without_editable(match: re.Match[str]) -> str:
+    address, _, fragment = match["address"].partition("#")
+    parts = dict(part.partition("=")[::2] for part in fragment.split("&") if part)
+    name = parts.pop("egg", "")
+    kept = "&".join(f"{key}={value}" for key, value in parts.items())
+    return f"{f'{name} @ ' if name else ''}{address}{f'#{kept}' if kept else ''}"
+
+
+def find_invalid_line(requirements: Requirements) -> str | None:
+    """`requirements.txt, line 3: flask=3.1` for the first line that asks for a package in a way that is none."""
+    for path, text in requirements.files.items():
+        for number, line in split_lines(text):
+            value = re.split(r"\s+--(?:hash|config-settings|global-option)", line)[0].strip()
+            if _NAME.match(value) and not re.search(r"[/\\$]|\.(whl|zip|tar\.gz)\b", value):
+                try:
+                    Requirement(value)
+                except InvalidRequirement:
+                    return f"{path}, line {number}: {line}"
+    return None
 
 
 def split_lines(text: str) -> Iterator[tuple[int, str]]:
@@ -131,12 +174,12 @@ def keep_inside(folder: PurePosixPath, value: str, origin: str) -> PurePosixPath
 
 
 def _read(source: Path, path: PurePosixPath, origin: str) -> str:
-    file = source / path
-    if not file.is_file() or file.stat().st_size > _LARGEST_FILE:
+    text = read_source_text(source, str(path))
+    if text is None or len(text) > _LARGEST_FILE:
         raise ToppcloudError(
             f"{path} cannot be read.",
             f"{origin} includes it, and there is no such file." if origin else "It is no file, or a very large one.",
             "Add it to the repository, or correct that line.",
             reason="missing requirements file",
         )
-    return file.read_text(errors="replace")
+    return text
