@@ -78,7 +78,11 @@ def parse_static_url(text: str) -> tuple[str, str]:
     path = parts.path.strip("/")
     if not path:
         return "", "STATIC_URL is /, where the app's pages are"
-    if len(path) > _LONGEST_URL or not all(_SEGMENT.fullmatch(name) for name in path.split("/")):
+    if (
+        len(path) > _LONGEST_URL
+        or not text.isprintable()
+        or not all(_SEGMENT.fullmatch(name) for name in path.split("/"))
+    ):
         return "", f"STATIC_URL is {_shown(text)}, which is no plain path"
     return path, ""
 
