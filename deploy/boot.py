@@ -15,6 +15,7 @@ from deploy.settle import settle
 from deploy.sleep import is_asleep, mark_asleep
 from deploy.start import find_live_start
 from deploy.start_key import WEB
+from deploy.trial_folder import sweep_new_apps, sweep_trials
 from deploy.web import open_start
 from toppcloud.app_layout import AppLayout, StartLayout
 from toppcloud.console import Console
@@ -31,6 +32,7 @@ _ABANDONED_S = 3600
 def boot_apps(node: Node, console: Console) -> list[str]:
     """Start every app of the node. Returns the names of those that could not be started; each is told and logged."""
     sweep_temporary(node.layout.apps)
+    sweep_new_apps(node.layout)
     failed = []
     for name in node.layout.app_names():
         app = node.layout.app(name)
@@ -52,6 +54,7 @@ def sweep_app(app: AppLayout) -> None:
     for folder in (app.folder, app.releases, app.slugs):  # venvs: the next push does, which knows those being made
         if folder.is_dir():
             sweep_temporary(folder)
+    sweep_trials(app)
     live = app.live_number()
     for number in app.release_numbers():
         layout = app.release(number)

@@ -12,7 +12,6 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from deploy.listeners import find_listeners
@@ -28,6 +27,7 @@ TRIES = 3
 _POLL_S = 0.02
 _LOOK_EVERY_S = 0.1
 _LARGEST_HEAD = 65536
+_CONNECT_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def check_start(
     """
     watch = _Watch(Supervisor(layout), start, cure, start_relay, read_output)
     began = time.monotonic()
-    with _Request(start.layout.socket, check.path, host) as request:
+    with Request(lambda: connect_unix(start.layout.socket, timeout_s=_CONNECT_S), check.path, host) as request:
         while (status := request.poll_status(_POLL_S)) is None:
             elapsed = time.monotonic() - began
             watch.look(elapsed)
@@ -170,11 +170,11 @@ class _Watch:
         )
 
 
-class _Request:
+class Request:
     """One HTTP request whose answer is waited for without blocking."""
 
-    def __init__(self, path: Path, target: str, host: str) -> None:
-        self._path = path
+    def __init__(self, connect: Callable[[], socket.socket], target: str, host: str) -> None:
+        self._connect = connect
         self._head = (
             f"GET {target} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: toppcloud-check\r\nAccept: */*\r\n"
             "X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\nX-Forwarded-Host: "
@@ -185,7 +185,7 @@ class _Request:
         """What has come of the answer: its first lines at least, once the status is known."""
         self.was_dropped = False
 
-    def __enter__(self) -> _Request:
+    def __enter__(self) -> Request:
         self.send()
         return self
 
@@ -197,8 +197,9 @@ class _Request:
         """Ask, or ask again after the process that had the request died."""
         if self._connection:
             self._connection.close()
-        self.received, self.was_dropped = b"", False
-        self._connection = connect_unix(self._path, timeout_s=5)
+        self.received, self.was_dropped = b"", True
+        self._connection = self._connect()
+        self.was_dropped = False
         with contextlib.suppress(BrokenPipeError):
             self._connection.sendall(self._head)
 

@@ -7,7 +7,8 @@ Runs on its own (`python -I -S deploy/launcher.py SPEC.json`) and imports nothin
      "port_file": "ROOT/apps/blog/releases/12/starts/2/web.1.port"}
 
 `uid` and `gid` are null when the user stays, `socket` when it has none, `output` when what supervisord opened is kept.
-With a `port_file`, every run has a $PORT of its own, which takes the place of `PORT_MARK` in argv too.
+With "inherited": true a socket is descriptor 3 already. With a `port_file`, every run has a $PORT of its own, which
+takes the place of `PORT_MARK` in argv too.
 With "open_first": true the program is opened before root is given up, so that it may lie where its user cannot go.
 Source: sd_listen_fds(3) for LISTEN_FDS and LISTEN_PID; execve(2) for what a program inherits.
 """
@@ -187,7 +188,7 @@ def become(uid: int | None, gid: int | None) -> None:
 def launch(spec: dict[str, Any]) -> None:
     """Exec the program. Python ignores SIGPIPE and SIGXFSZ; its heirs must not."""
     argv, environment = spec["argv"], dict(spec["env"])
-    if spec["socket"]:
+    if spec["socket"] or spec.get("inherited"):
         environment |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
     opened = os.open(argv[0], os.O_PATH | os.O_CLOEXEC) if spec.get("open_first") else None
     become(spec["uid"], spec["gid"])

@@ -10,6 +10,7 @@ import logging
 
 from deploy.release import mark_failed, read_release
 from deploy.settle import settle
+from deploy.trial_folder import sweep_new_apps, sweep_trials
 from deploy.web import stop_programs
 from toppcloud.app_layout import AppLayout
 from toppcloud.console import Console
@@ -23,6 +24,7 @@ _log = logging.getLogger(__name__)
 
 def repair_apps(node: Node) -> None:
     """Repair every app that nobody is changing; one that is being changed settles itself at the end of that."""
+    sweep_new_apps(node.layout)
     for name in node.layout.app_names():
         app = node.layout.app(name)
         try:
@@ -36,6 +38,7 @@ def repair_apps(node: Node) -> None:
 
 def repair_app(node: Node, app: AppLayout) -> None:
     """The caller holds the release lock."""
+    sweep_trials(app)
     live = app.live_number()
     for number in app.release_numbers():
         layout = app.release(number)
@@ -48,6 +51,6 @@ def repair_app(node: Node, app: AppLayout) -> None:
             mark_failed(layout, ToppcloudError("The change was interrupted.", reason="interrupted"))
     if read_holder(app.build_lock) is None:
         for path in app.slugs.iterdir() if app.slugs.is_dir() else ():
-            if not app.slug(path.name).record.exists():
+            if not app.slug(path.name).record.exists() and app.slug(path.name) not in app.dry_runs():
                 remove_tree(path)
     settle(node, app, Console(lambda line: _log.info("%s", line)))

@@ -11,7 +11,7 @@ from toppcloud.errors import ToppcloudError, suggest_nearest
 from toppcloud.names import parse_repository_path
 from toppcloud.node import Node
 
-_OPTIONS = ("leave-files", "no-cache", "no-check")
+_OPTIONS = ("dry-run", "leave-files", "no-cache", "no-check")
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class PushOptions:
     leaves_files: bool = False
     checks: bool = True
     uses_cache: bool = True
+    is_dry_run: bool = False
 
 
 def admit_push(node: Node, repository: str) -> AppLayout:
@@ -53,4 +54,5 @@ def parse_push_options(words: Iterable[str]) -> PushOptions:
         leaves_files="leave-files" in given,
         checks="no-check" not in given,
         uses_cache="no-cache" not in given,
+        is_dry_run="dry-run" in given,
     )

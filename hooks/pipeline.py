@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,9 +41,11 @@ from toppcloud.errors import ToppcloudError
 from toppcloud.files import remove_tree
 from toppcloud.lock import Holder, LockBusy, hold_lock
 from toppcloud.node import Node
-from toppcloud.slug import Slug, read_slug
+from toppcloud.slug import ServiceDeclaration, Slug, read_slug
 
 _COUNTED_COMMITS = 1000
+_BUILDING, _TRYING = "building", "trying"
+_TURN_TIMEOUT_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class Delivery:
     leaves_files: bool = False
     checks: bool = True
     uses_cache: bool = True
+    is_dry_run: bool = False
     is_gone: Callable[[], bool] = lambda: False
     check_unmoved: Callable[[], None] = lambda: None
     """Asked once the build lock is held: whether the branch is still what the pusher saw."""
@@ -73,7 +76,7 @@ def deliver(node: Node, app: AppLayout, delivery: Delivery, console: Console) ->
     """Build the commit and put it live. Raises ToppcloudError; the old release then serves on."""
     began = time.monotonic()
     cancellation = Cancellation(delivery.is_gone)
-    with cancellation.listening(), lock_build(app, delivery), refusing_full_disk():
+    with cancellation.listening(), lock_build(app, delivery, cancellation, console), refusing_full_disk():
         delivery.check_unmoved()
         config = read_config(app)
         slug = make_slug(node, app, delivery, config, cancellation, console)
@@ -88,18 +91,33 @@ def deliver(node: Node, app: AppLayout, delivery: Delivery, console: Console) ->
 
 
 @contextlib.contextmanager
-def lock_build(app: AppLayout, delivery: Delivery) -> Iterator[None]:
-    """One build per app at a time; a second one is told who is building what, since when."""
+def lock_build(app: AppLayout, delivery: Delivery, cancellation: Cancellation, console: Console) -> Iterator[None]:
+    """One build per app at a time; a second one is told who is building what, since when.
+
+    A dry run waits for its turn, and is waited for: it holds the lock only while it builds.
+    """
+    doing = f"{_TRYING if delivery.is_dry_run else _BUILDING} {delivery.commit[:7]}"
+    deadline = time.monotonic() + _TURN_TIMEOUT_S
+    is_waiting = False
     with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(hold_lock(app.build_lock, by=delivery.by, doing=f"building {delivery.commit[:7]}"))
-        except LockBusy as busy:
-            raise ToppcloudError(
-                f"{app.name} is being built already: {_render_holder(busy.holder)}.",
-                "One push at a time; yours was not stored.",
-                f"Wait and push again, or end it: toppcloud builds:cancel -a {app.name}",
-                reason="another build under way",
-            ) from busy
+        while True:
+            try:
+                stack.enter_context(hold_lock(app.build_lock, by=delivery.by, doing=doing, timeout_s=float(is_waiting)))
+                break
+            except LockBusy as busy:
+                holder = busy.holder
+                waits = delivery.is_dry_run or (holder is not None and holder.doing.startswith(_TRYING))
+                if not waits or time.monotonic() > deadline:
+                    raise ToppcloudError(
+                        f"{app.name} is being built already: {_render_holder(holder)}.",
+                        "One push at a time; yours was not stored.",
+                        f"Wait and push again, or end it: toppcloud builds:cancel -a {app.name}",
+                        reason="another build under way",
+                    ) from busy
+                if not is_waiting:
+                    console.step(f"waiting: {_render_holder(holder)}")
+                is_waiting = True
+                cancellation.raise_if_cancelled()
         yield
 
 
@@ -112,27 +130,15 @@ def make_slug(
     console: Console,
 ) -> Slug:
     """Export the tree, build in it, seal it. Nothing is left of it when one of these fails."""
-    commit = delivery.store[delivery.commit.encode()]
     layout = app.slug(choose_slug_id(delivery.commit, now_utc()))
-    live = read_live_release(app)
-    previous = read_slug(app.slug(live.slug)) if live else None
+    previous = read_live_slug(app)
+    layout.folder.mkdir(mode=0o755)
+
+    def attach(declared: Iterable[ServiceDeclaration]) -> None:
+        provision(node, app, declared, console)
+
     try:
-        export(node, app, delivery, commit, layout, console)
-        cancellation.raise_if_cancelled()
-        provision(node, app, read_declarations(layout.source).services(), console)
-        request = BuildRequest(
-            node=node,
-            app=app,
-            slug=layout,
-            commit=delivery.commit,
-            subject=read_subject(commit),
-            environment={**service_variables(node, app), **config},
-            previous=previous,
-            is_cancelled=cancellation.reason,
-            uses_cache=delivery.uses_cache,
-        )
-        slug = build(request, console)
-        cancellation.raise_if_cancelled()
+        slug = build_slug(node, app, layout, delivery, config, previous, attach, cancellation, console)
         seal(layout, slug, app.slug(previous.id) if previous else None, node.account)
     except BaseException:
         remove_tree(layout.folder)
@@ -140,12 +146,47 @@ def make_slug(
     return slug
 
 
-def export(
-    node: Node, app: AppLayout, delivery: Delivery, commit: Commit, layout: SlugLayout, console: Console
-) -> None:
+def read_live_slug(app: AppLayout) -> Slug | None:
+    """What the live release was made from; None before the first."""
+    live = read_live_release(app)
+    return read_slug(app.slug(live.slug)) if live else None
+
+
+def build_slug(
+    node: Node,
+    app: AppLayout,
+    layout: SlugLayout,
+    delivery: Delivery,
+    config: dict[str, str],
+    previous: Slug | None,
+    attach: Callable[[Iterable[ServiceDeclaration]], None],
+    cancellation: Cancellation,
+    console: Console,
+) -> Slug:
+    """Export the tree, `attach` the services that it declares, build in it. The slug has no record yet."""
+    commit = delivery.store[delivery.commit.encode()]
+    export(app, delivery, commit, layout, console)
+    cancellation.raise_if_cancelled()
+    attach(read_declarations(layout.source).services())
+    request = BuildRequest(
+        node=node,
+        app=app,
+        slug=layout,
+        commit=delivery.commit,
+        subject=read_subject(commit),
+        environment={**service_variables(node, app), **config},
+        previous=previous,
+        is_cancelled=cancellation.reason,
+        uses_cache=delivery.uses_cache,
+    )
+    slug = build(request, console)
+    cancellation.raise_if_cancelled()
+    return slug
+
+
+def export(app: AppLayout, delivery: Delivery, commit: Commit, layout: SlugLayout, console: Console) -> None:
     """The commit's tree as files of the slug's own, and a line that says what came."""
     with console.timed_step("") as timed:
-        layout.folder.mkdir(mode=0o755)
         exported = export_tree(delivery.store, commit.tree, layout.source)
         count = count_commits(delivery)
         files = "file" if exported.files == 1 else "files"

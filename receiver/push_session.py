@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from deploy.notice import take_notice
 from deploy.release import read_live_release
-from hooks.gate import admit_push, ensure_app, parse_push_options
+from deploy.trial_folder import TrialFolder, open_trial_folder
+from hooks.dry_run import try_delivery
+from hooks.gate import PushOptions, admit_push, ensure_app, parse_push_options
 from hooks.pipeline import Delivery, deliver
 from receiver.pack_limits import choose_limits
 from receiver.push import Push
@@ -21,44 +24,62 @@ from toppcloud.program import find_program
 def serve_push(session: Session, path_text: str) -> None:
     """Receive what is pushed to `path_text`, deploy it, answer. The session ends with git's own status."""
     app = admit_push(session.node, path_text)
+    with contextlib.ExitStack() as stack:
+        pushing = _Pushing(session, app, stack)
+        status = serve_receive_pack(
+            app.repository,
+            session.stdin.fileno(),
+            session.stdout.fileno(),
+            session.stderr.fileno(),
+            limits=choose_limits(session.node.settings),
+            git=find_program("git", os.environ.get("PATH")),
+            deploy=pushing.deploy,
+            admit=pushing.admit,
+            describe_live=lambda: describe_live(app),
+        )
+    if status:
+        session.exit(status)
 
-    def admit(words: tuple[str, ...]) -> Admission:
-        parse_push_options(words)
-        ensure_app(session.node, app)
-        return Admission(app.repository)
 
-    def deploy(push: Push, console: Console) -> None:
-        console.warning("\n".join(take_notice(app)))
-        options = parse_push_options(push.options)
+class _Pushing:
+    """One push to an app: what its options say, then the story that they choose."""
+
+    def __init__(self, session: Session, app: AppLayout, stack: contextlib.ExitStack) -> None:
+        self._session = session
+        self._app = app
+        self._stack = stack
+        self._options = PushOptions()
+        self._folder: TrialFolder | None = None
+
+    def admit(self, words: tuple[str, ...]) -> Admission:
+        self._options = parse_push_options(words)
+        if not self._options.is_dry_run:
+            ensure_app(self._session.node, self._app)
+            return Admission(self._app.repository)
+        self._folder = self._stack.enter_context(open_trial_folder(self._session.node.layout, self._app))
+        return Admission(self._folder.repository, is_dry_run=True)
+
+    def deploy(self, push: Push, console: Console) -> None:
         delivery = Delivery(
             kind="push",
-            by=session.person,
+            by=self._session.person,
             commit=push.commit,
             old_commit=push.old_commit,
             store=push.store,
-            leaves_files=options.leaves_files,
-            checks=options.checks,
-            uses_cache=options.uses_cache,
+            leaves_files=self._options.leaves_files,
+            checks=self._options.checks,
+            uses_cache=self._options.uses_cache,
+            is_dry_run=self._options.is_dry_run,
             is_gone=push.is_gone,
             check_unmoved=push.check_unmoved,
             keep_objects=push.keep_objects,
             move_branch=push.move_branch,
         )
-        deliver(session.node, app, delivery, console)
-
-    status = serve_receive_pack(
-        app.repository,
-        session.stdin.fileno(),
-        session.stdout.fileno(),
-        session.stderr.fileno(),
-        limits=choose_limits(session.node.settings),
-        git=find_program("git", os.environ.get("PATH")),
-        deploy=deploy,
-        admit=admit,
-        describe_live=lambda: describe_live(app),
-    )
-    if status:
-        session.exit(status)
+        if self._folder:
+            try_delivery(self._session.node, self._folder, push.branch, delivery, console)
+            return
+        console.warning("\n".join(take_notice(self._app)))
+        deliver(self._session.node, self._app, delivery, console)
 
 
 def describe_live(app: AppLayout) -> list[str]:

@@ -5,7 +5,7 @@ ROOT/                         does not move
   pythons/                    interpreters that uv fetched
   apps/blog/                  see AppLayout
   routes/HOST -> ../apps/blog the routing table IS this folder; _.example.com is a wildcard
-  services/  kept/  run/  log/  cache/
+  services/  kept/  run/  log/  cache/  dry-runs/
 """
 
 from __future__ import annotations
@@ -102,6 +102,14 @@ class Layout:
 
     def app_names(self) -> list[str]:
         return sorted(name for name in list_names(self.apps) if not name.startswith("."))
+
+    @property
+    def dry_runs(self) -> Path:
+        """Of apps that do not exist: see deploy/trial_folder.py."""
+        return self.root / "dry-runs"
+
+    def dry_run(self, token: str) -> Path:
+        return self.dry_runs / token
 
     @property
     def routes(self) -> Path:

@@ -58,6 +58,46 @@ def hold_lock(path: Path, *, by: str, doing: str, timeout_s: float = 0.0) -> Ite
         os.close(fd)
 
 
+@contextlib.contextmanager
+def hold_folder(path: Path) -> Iterator[None]:
+    """Make the folder `path` and hold it while the block runs. Ends with this process, whatever happens to it."""
+    fd = _make_held(path)
+    try:
+        yield
+    finally:
+        os.close(fd)
+
+
+def is_folder_held(path: Path) -> bool:
+    """Whether the process that made it with `hold_folder` still does. What is gone is held by nobody."""
+    try:
+        fd = _open_folder(path)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def _make_held(path: Path) -> int:
+    while True:
+        path.mkdir(mode=0o755)
+        with contextlib.suppress(FileNotFoundError):  # somebody swept it in the instant before it was held
+            fd = _open_folder(path)
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            if path.exists():
+                return fd
+            os.close(fd)
+
+
+def _open_folder(path: Path) -> int:
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
 def read_holder(path: Path) -> Holder | None:
     """Who holds the lock at `path` now, or None when it is free."""
     try:

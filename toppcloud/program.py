@@ -166,6 +166,25 @@ def start_detached(argv: Sequence[str | os.PathLike[str]], *, env: Mapping[str, 
     return child.pid
 
 
+def start_tethered(
+    argv: Sequence[str | os.PathLike[str]], *, tether: int, output: int, descriptors: Sequence[int] = ()
+) -> subprocess.Popen[bytes]:
+    """Start a program whose stdin is `tether` and whose output is `output`; it is given `descriptors` under their
+    numbers, and no variables. It must end when its stdin does: that is how the end of this process reaches it."""
+    child = subprocess.Popen(
+        [os.fspath(word) for word in argv],
+        env={"PATH": BASE_PATH, "LANG": "C.UTF-8"},
+        cwd="/",
+        stdin=tether,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
+        pass_fds=descriptors,
+    )
+    _lift_memory_limit(child.pid)
+    return child
+
+
 def become(
     argv: Sequence[str | os.PathLike[str]], *, env: Mapping[str, str], cwd: Path, account: Account | None = None
 ) -> NoReturn:

@@ -1,0 +1,211 @@
+"""THE STORY of a dry run: build as a push does, start the web process where nobody sees it, ask it, throw all away.
+
+No release is numbered, no release command runs, no service is made, no worker starts, nothing of git is stored. What
+may stay is what a build caches: a virtualenv, until the next build finds that nothing uses it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from buildpacks.manifest import read_manifest
+from buildpacks.virtualenv import collect_unused_venvs
+from deploy.app_settings import read_app_settings
+from deploy.bindings import read_bindings
+from deploy.configuration import read_config
+from deploy.leaving_files import refuse_leaving_data
+from deploy.live_start import find_live_key
+from deploy.memory_budget import require_memory
+from deploy.prune import venv_keys_in_use
+from deploy.release import read_live_release
+from deploy.services.registry import require_service
+from deploy.start import WEB
+from deploy.trial import CURE, TrialAnswer, try_web
+from deploy.trial_folder import TrialFolder
+from hooks.cancellation import Cancellation
+from hooks.pipeline import Delivery, build_slug, lock_build, read_live_slug
+from toppcloud.app_layout import AppLayout, SlugLayout
+from toppcloud.console import Console
+from toppcloud.disk import refusing_full_disk
+from toppcloud.durations import render_size
+from toppcloud.errors import ToppcloudError
+from toppcloud.files import size_of_tree
+from toppcloud.node import Node
+from toppcloud.slug import ServiceDeclaration, Slug, read_slug
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What a dry run came to."""
+
+    slug: Slug
+    size: SlugSize
+    answer: TrialAnswer | None
+    """None: nothing was started."""
+    missing: tuple[str, ...]
+    """Services that a push would make."""
+
+    @property
+    def undecided(self) -> str:
+        """Why an answer of 500 and above is no refusal: `the release command (...) did not run`. Else empty."""
+        if self.answer is None or self.answer.status < 500:
+            return ""
+        reasons = []
+        if self.slug.release_command:
+            reasons.append(f"the release command ({self.slug.release_command}) did not run")
+        if self.missing:
+            reasons.append(f"{' and '.join(self.missing)} is not there yet")
+        return ", and ".join(reasons)
+
+
+@dataclass(frozen=True)
+class SlugSize:
+    """Of the source as built, without bytecode: what a release would add to the disk, and all of it."""
+
+    added_bytes: int
+    total_bytes: int
+
+
+def try_delivery(node: Node, folder: TrialFolder, branch: str, delivery: Delivery, console: Console) -> None:
+    """Build the commit and see whether it would go live. Raises ToppcloudError when it would not."""
+    began = time.monotonic()
+    app = folder.app
+    cancellation = Cancellation(delivery.is_gone)
+    with cancellation.listening(), refusing_full_disk():
+        console.step(f"dry run of {branch}: nothing of {app.name} changes")
+        config = read_config(app)
+        previous = read_live_slug(app)
+        missing: list[str] = []
+
+        def announce(declared: Iterable[ServiceDeclaration]) -> None:
+            missing.extend(find_missing(app, declared))
+            for name in missing:
+                console.step(f"{name} would be made; this run has no variables of it")
+
+        since = choose_since(app, delivery)
+        with lock_build(app, since, cancellation, console):
+            slug = build_slug(node, app, folder.slug, since, config, previous, announce, cancellation, console)
+            collect_unused_venvs(app, venv_keys_in_use(app))
+        size = measure_slug(folder.slug, app.slug(previous.id) if previous else None)
+        refuse_leaving(app, delivery, console)
+        answer = start_web(node, folder, slug, config, delivery, cancellation, console)
+    tried = Tried(slug, size, answer, tuple(missing))
+    refuse_failure(tried)
+    tell(folder, tried, branch, time.monotonic() - began, console)
+
+
+def choose_since(app: AppLayout, delivery: Delivery) -> Delivery:
+    """Commits of a branch that is new here are counted from what is live."""
+    live = read_live_release(app)
+    if delivery.old_commit or live is None or live.commit.encode() not in delivery.store:
+        return delivery
+    return dataclasses.replace(delivery, old_commit=live.commit)
+
+
+def find_missing(app: AppLayout, declared: Iterable[ServiceDeclaration]) -> list[str]:
+    """Names of declared services that the app does not have. Raises ToppcloudError for one that nobody knows."""
+    bound = read_bindings(app)
+    return [name for name in (require_service(one.name).name for one in declared) if name not in bound]
+
+
+def refuse_leaving(app: AppLayout, delivery: Delivery, console: Console) -> None:
+    """What a push would say of files that the live release has written."""
+    live = read_live_release(app)
+    slug = read_slug(app.slug(live.slug)) if live else None
+    if live is None or slug is None:
+        return
+    kept = read_app_settings(app).kept_files
+    warning = refuse_leaving_data(app, app.release(live.version), slug, kept=kept, may_leave=delivery.leaves_files)
+    if warning:
+        console.warning(warning)
+
+
+def measure_slug(layout: SlugLayout, previous: SlugLayout | None) -> SlugSize:
+    """A release shares with the one before it the files that are equal."""
+    older = read_manifest(previous.manifest).files if previous else {}
+    added = total = 0
+    for path, digest in read_manifest(layout.manifest).files.items():
+        size = os.lstat(os.path.join(os.fsencode(layout.source), path)).st_size  # noqa: PTH118 - bytes
+        total += size
+        added += size if older.get(path) != digest else 0
+    private = size_of_tree(layout.private_venv) if layout.private_venv.is_dir() else 0
+    return SlugSize(added + private, total + private)
+
+
+def start_web(
+    node: Node,
+    folder: TrialFolder,
+    slug: Slug,
+    config: dict[str, str],
+    delivery: Delivery,
+    cancellation: Cancellation,
+    console: Console,
+) -> TrialAnswer | None:
+    """Run the web process apart and ask it. None when there is none, or nobody wants it."""
+    command = slug.processes.get(WEB)
+    if command is None:
+        console.step("no web process, so nothing was started")
+        return None
+    if not delivery.checks:
+        console.step(f"web: {command}; not started (no-check)")
+        return None
+    live = find_live_key(node.layout, folder.app.name)
+    require_memory(node, folder.app, live, [WEB], override="-o no-check, which builds and starts nothing")
+    with console.timed_step(f"web: {command}") as timed:
+        answer = try_web(node, folder.trial, slug, config, by=delivery.by, is_cancelled=cancellation.reason)
+        through = " through its $PORT" if answer.relayed else ""
+        timed.text += f"; answered {slug.check.path} with {answer.status}{through}"
+    return answer
+
+
+def refuse_failure(tried: Tried) -> None:
+    """Raises ToppcloudError for an answer with which a push would be refused, whatever a release command does."""
+    answer = tried.answer
+    if answer is None or answer.status < 500 or tried.undecided:
+        return
+    path = tried.slug.check.path
+    raise ToppcloudError(
+        f"It would not go live: it answered {path} with {answer.status}.",
+        "It was asked on a socket of its own. Nothing was changed.",
+        CURE.again,
+        reason=f"health check answered {answer.status}",
+        output=answer.output,
+    )
+
+
+def tell(folder: TrialFolder, tried: Tried, branch: str, seconds: float, console: Console) -> None:
+    """What would happen, what was not done, what it takes, and the line that does it."""
+    slug, answer, app = tried.slug, tried.answer, folder.app.name
+    if answer and answer.secure_location:
+        console.warning(f"{slug.check.path} leads to {answer.secure_location}, and this node may have no https.")
+    if tried.undecided and answer:
+        for line in answer.output:
+            console.detail(line)
+        console.warning(f"undecided: {slug.check.path} answered {answer.status}, but {tried.undecided}.")
+    verdict = "undecided" if tried.undecided else "it was built" if answer is None else "it would go live"
+    console.line()
+    console.line(f"       dry run: {verdict}. Nothing was changed.")
+    memory = f"web {render_size(answer.memory_bytes)} of memory, " if answer else ""
+    size = f"slug {render_size(tried.size.total_bytes)}, {render_size(tried.size.added_bytes)} of it new"
+    console.line(f"       {memory}{size}; {seconds:.1f} s")
+    for line in list_undone(folder, tried):
+        console.line(f"       {line}")
+    console.line(f"       To deploy it: git push toppcloud {branch}:main{' makes ' + app if folder.is_new else ''}")
+
+
+def list_undone(folder: TrialFolder, tried: Tried) -> list[str]:
+    """What a push would do beyond this."""
+    slug = tried.slug
+    workers = [name for name in slug.processes if name != WEB]
+    lines = [f"{folder.app.name} does not exist yet, and was not made"] if folder.is_new else []
+    if slug.release_command:
+        lines.append(f"release command not run: {slug.release_command}")
+    if tried.missing:
+        lines.append(f"not made: {', '.join(tried.missing)}")
+    if workers:
+        lines.append(f"not started: {', '.join(workers)}")
+    return lines
