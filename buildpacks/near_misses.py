@@ -76,7 +76,7 @@ def _find_in_pyproject(source: Path) -> Iterator[str]:
         yield "pyproject.toml is Poetry's, without a lock. Type: poetry lock && git add poetry.lock"
         return
     yield (
-        "pyproject.toml is there, without [project] dependencies. Add them: dependencies = [],"
+        "pyproject.toml is there, without [project] dependencies. List them there,"
         " or type: touch requirements.txt && git add requirements.txt"
     )
 

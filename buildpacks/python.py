@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from buildpacks.buildpack import Contribution, PythonPart, Workshop
+from buildpacks.committed_python import refuse_committed_python
 from buildpacks.dependencies import Dependencies, read_dependencies
 from buildpacks.detection import detect, has_dependencies
 from buildpacks.distributions import describe_changes
@@ -13,6 +14,7 @@ from buildpacks.framework_needs import choose_servers
 from buildpacks.installer import Installation
 from buildpacks.interpreter_choice import ensure_project_interpreter, make_rules
 from buildpacks.interpreters import Interpreter
+from buildpacks.lock_in_step import refuse_out_of_step
 from buildpacks.processes import Declarations, Processes, choose_processes
 from buildpacks.python_choice import choose_python_request
 from buildpacks.python_version import Lock, PythonRequest, refuse_unsuitable
@@ -35,7 +37,10 @@ def find(source: Path, declarations: Declarations) -> str | None:
 def build(workshop: Workshop, console: Console) -> Contribution:
     """Make everything that a Python app needs. Raises ToppcloudError or Cancelled."""
     source, declarations = workshop.source, workshop.declarations
-    dependencies = read_dependencies(source, detect(source))
+    refuse_committed_python(source)
+    detected = detect(source)
+    dependencies = read_dependencies(source, detected)
+    refuse_out_of_step(source, detected)
     processes = choose_processes(source, declarations, choose_web_default(source), is_required=workshop.is_last)
     refuse_published_source(declarations.toml.options, processes.commands)
     python = choose_python(workshop, dependencies)
