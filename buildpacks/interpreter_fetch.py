@@ -23,10 +23,11 @@ from toppcloud.files import remove_tree, write_json
 from toppcloud.layout import Layout
 from toppcloud.lock import hold_lock
 from toppcloud.node import Node
-from toppcloud.program import run
+from toppcloud.program import find_program, run
 
 _SAYS_EVERY_S = 5.0
 _UNPACKED_BY_UV = ".temp"
+_LOCK_OF_UV = ".lock"
 IsCancelled = Callable[[], str | None]
 
 
@@ -41,10 +42,12 @@ def fetch_python(node: Node, request: PythonRequest, console: Console, is_cancel
         "UV_PYTHON_INSTALL_BIN": "0",
         "UV_PYTHON_PREFERENCE": "only-managed",
     }
-    argv = [str(find_uv(layout, this_account())), "python", "install", "--no-config", request.text]
+    argv = [*_ends_with_us(), str(find_uv(layout, this_account())), "python", "install", "--no-config"]
+    argv += [request.text] if request.text else []
     limit_s = node.settings.build_timeout_s
     with hold_lock(layout.interpreter_lock, by="build", doing=f"fetching Python {request.text}", timeout_s=limit_s):
-        remove_half_made(layout)
+        with hold_lock(layout.pythons / _LOCK_OF_UV, by="build", doing="sweeping", timeout_s=limit_s):
+            remove_half_made(layout)
         write_json(layout.interpreter_fetch, sorted(path.name for path in layout.pythons.iterdir()))
         try:
             run(
@@ -61,7 +64,7 @@ def fetch_python(node: Node, request: PythonRequest, console: Console, is_cancel
 
 
 def remove_half_made(layout: Layout) -> None:
-    """What a fetch that did not end well has left. The lock must be held."""
+    """What a fetch that did not end well has left. No uv may be at work there."""
     for path in list_half_made(layout):
         remove_tree(path)
     layout.interpreter_fetch.unlink(missing_ok=True)
@@ -77,6 +80,12 @@ def list_fetchable(node: Node) -> tuple[str, ...]:
     except (ToppcloudError, ValueError, KeyError, TypeError):
         return ()
     return tuple(dict.fromkeys(name for name in names if name.replace(".", "").isdigit()))
+
+
+def _ends_with_us() -> list[str]:
+    """What uv is started by, so that it does not go on when this process is killed."""
+    program = find_program("setpriv")
+    return [str(program), "--pdeathsig", "KILL", "--"] if program else []
 
 
 def _say_that_it_lives(console: Console, pythons: Path, is_cancelled: IsCancelled | None) -> IsCancelled:

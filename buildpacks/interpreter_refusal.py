@@ -20,9 +20,7 @@ def refuse_missing(
     what, why = _tell_apart(request, fetchable, is_known)
     return ToppcloudError(
         what,
-        "\n".join(
-            [*why, _render_usable(found), *_render_fetchable(fetchable, is_known), *_render_closed(node, closed)]
-        ),
+        "\n".join([*why, _render_usable(found), *_render_closed(node, closed)]),
         _choose_cure(request, found, closed),
         reason="no such Python",
         output=failure.output if failure and is_known else (),
@@ -43,17 +41,13 @@ def _tell_apart(request: PythonRequest, fetchable: tuple[str, ...], is_known: bo
     if minor and patches:
         newest = max(patches, key=_as_numbers)
         return f"There is no {wish} to be had.", [f"The newest {minor} that uv can fetch is {newest}."]
-    return f"There is no {wish} to be had.", []
+    minors = sorted({".".join(version.split(".")[:2]) for version in fetchable}, key=_as_numbers)
+    return f"There is no {wish} to be had.", [f"uv can fetch the newest of {', '.join(minors)}."]
 
 
 def _render_usable(found: Interpreters) -> str:
     versions = sorted({i.version for i in found.usable}, key=_as_numbers, reverse=True)
     return f"This node has {', '.join(versions)}." if versions else "This node has no Python that apps can use."
-
-
-def _render_fetchable(fetchable: tuple[str, ...], is_known: bool) -> list[str]:
-    minors = sorted({".".join(version.split(".")[:2]) for version in fetchable}, key=_as_numbers)
-    return [f"uv can fetch the newest of {', '.join(minors)}."] if minors and not is_known else []
 
 
 def _render_closed(node: Node, closed: list[ClosedInterpreter]) -> list[str]:

@@ -11,6 +11,7 @@ from datetime import date
 from buildpacks.python_releases import RELEASES, SOURCE, Standing, judge, list_supported
 from buildpacks.python_version import (
     CONFIG_VAR,
+    EXAMPLE,
     LAST_BUILD,
     PYTHON_VERSION_FILE,
     RUNTIME_TXT,
@@ -91,7 +92,7 @@ def refuse_ended(request: PythonRequest, rules: PythonRules) -> None:
     what = f"Python {minor} ({request.origin}) has reached its end of life."
     if request.origin == LAST_BUILD:
         what = f"No version of Python is asked for, and that of the last build, {minor}, has reached its end of life."
-    cure = render_change(request.origin, supported[-2])
+    cure = render_change(request.origin, EXAMPLE)
     raise ToppcloudError(what, "\n".join(lines), cure, reason="Python past end of life")
 
 
@@ -115,12 +116,11 @@ def warn_of_age(version: str, request: PythonRequest, known: tuple[str, ...], ru
 
 
 def _render_end(minor: str, request: PythonRequest, today: date) -> str:
-    newer = list_supported(today)[-2]
     end = RELEASES[minor].end_of_life if minor in RELEASES else today
     said = "will reach its end of life" if end >= today else "reached its end of life"
     return (
         f"Python {minor} {said} in {end:%B %Y}; from then on nobody mends its security holes.\n"
-        f"Move on: {render_change(request.origin, newer)}"
+        f"Move on: {render_change(request.origin, EXAMPLE)}"
     )
 
 

@@ -39,7 +39,8 @@ _UNFIT = (
 )
 _MOST_PATCHES = 40
 _RECENT = tuple(f"3.{minor}" for minor in range(11, 30))
-EXAMPLE = "3.13"
+EXAMPLE = "3.14"
+"""What a person is told to choose: the release before the newest, for which packages have wheels."""
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,27 @@
+import contextlib
+import http.server
 import io
 import json
 import os
 import shutil
+import signal
 import tarfile
+import threading
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from buildpacks.interpreter_choice import ensure_interpreter
+from buildpacks.interpreter_choice import ensure_interpreter, ensure_project_interpreter
 from buildpacks.interpreters import Interpreter, choose_interpreter, find_interpreters
+from buildpacks.python_releases import RELEASES, Standing, judge
 from buildpacks.python_version import ANY_PYTHON, PythonRequest
 from toppcloud.console import Console
-from toppcloud.errors import ToppcloudError
+from toppcloud.durations import now_utc
+from toppcloud.errors import Cancelled, ToppcloudError
 from toppcloud.layout import Layout
 from toppcloud.node import Node
 from toppcloud.settings import NodeSettings
@@ -133,8 +141,8 @@ def test_version_that_nobody_has_is_refused_with_those_there_are(node_here):
     assert refused.value.reason == "no such Python"
 
 
-def serve_downloads(folder: Path, monkeypatch, archive: bytes, digest: str) -> None:
-    """Let uv know one Python: ours, in a file."""
+def serve_downloads(folder: Path, monkeypatch, archive: bytes, digest: str, url: str | None = None) -> None:
+    """Let uv know one Python: ours, in a file, or at `url`."""
     (folder / "python.tar.gz").write_bytes(archive)
     entry = {
         "name": "cpython",
@@ -145,7 +153,7 @@ def serve_downloads(folder: Path, monkeypatch, archive: bytes, digest: str) -> N
         "minor": 14,
         "patch": 77,
         "prerelease": "",
-        "url": (folder / "python.tar.gz").as_uri(),
+        "url": url or (folder / "python.tar.gz").as_uri(),
         "sha256": digest,
         "variant": None,
         "build": None,
@@ -188,6 +196,135 @@ def test_fetch_that_fails_leaves_nothing_behind(node_here, folder, monkeypatch):
     assert "could not be fetched" in refused.value.what
     assert refused.value.output
     assert [name for name in os.listdir(node_here.layout.pythons) if not name.startswith(".")] == []
+
+
+@contextlib.contextmanager
+def serve_without_end(beginning: bytes) -> Iterator[str]:
+    """A server on loopback that sends that, and then neither more nor an end."""
+    stop = threading.Event()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(beginning) + 1000))
+            self.end_headers()
+            self.wfile.write(beginning)
+            stop.wait(60)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/python.tar.gz"
+        stop.set()
+        server.shutdown()
+
+
+@pytest.mark.node
+def test_fetch_that_is_killed_leaves_nothing_that_is_used(node_here, folder, monkeypatch):
+    archive = pack_python(folder)
+    pythons = node_here.layout.pythons
+    half_made = pythons / "cpython-3.14.76-linux-x86_64-gnu"
+    request = PythonRequest("3.14", ".python-version")
+    with serve_without_end(archive[:-100]) as url:
+        serve_downloads(folder, monkeypatch, archive, sha256(archive).hexdigest(), url)
+        child = os.fork()
+        if not child:
+            ensure_interpreter(node_here, request, Console(lambda line: None))
+            os._exit(0)
+        wait_until(lambda: (pythons / ".temp").is_dir() and any((pythons / ".temp").iterdir()))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        put_python(half_made / "bin/python3.14", "3.14.76")
+    assert choose_interpreter(request, find_interpreters(node_here).usable) is None
+    serve_downloads(folder, monkeypatch, archive, sha256(archive).hexdigest())
+    assert ensure_interpreter(node_here, request, Console(print)).version == "3.14.77"
+    assert not half_made.exists()
+
+
+@pytest.mark.node
+def test_fetch_that_is_cancelled_leaves_nothing_behind(node_here, folder, monkeypatch):
+    archive = pack_python(folder)
+    temporary = node_here.layout.pythons / ".temp"
+    with serve_without_end(archive[:-100]) as url, pytest.raises(Cancelled, match="the pusher went away"):
+        serve_downloads(folder, monkeypatch, archive, sha256(archive).hexdigest(), url)
+        ensure_interpreter(
+            node_here,
+            PythonRequest("3.14", ".python-version"),
+            Console(print),
+            lambda: "the pusher went away" if temporary.is_dir() and any(temporary.iterdir()) else None,
+        )
+    assert set(os.listdir(node_here.layout.pythons)) <= {".lock", ".gitignore"}
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.node
+@pytest.mark.parametrize(
+    ("text", "what", "why", "cure"),
+    [
+        ("3.14.999", "There is no Python 3.14.999 (.python-version)", "that uv can fetch is 3.14.77", "3.99"),
+        ("4.0", "There is no Python 4.0 (.python-version)", "uv can fetch the newest of 3.14", "3.99"),
+        ("2099", "There is no Python 2099 (.python-version)", "uv can fetch the newest of 3.14", "3.99"),
+        ("3.99.5", "There is no Python 3.99.5 (.python-version)", "This node has 3.99.0", "3.99"),
+    ],
+)
+def test_version_that_is_not_to_be_had_is_refused_before_uv_is_asked_for_it(
+    node_here, folder, monkeypatch, text, what, why, cure
+):
+    put_python(folder / "bin/python3.99", "3.99.0")
+    serve_downloads(folder, monkeypatch, b"", "0" * 64)
+    lines = []
+    with pytest.raises(ToppcloudError) as refused:
+        ensure_interpreter(node_here, PythonRequest(text, ".python-version"), Console(lines.append))
+    assert refused.value.what.startswith(what)
+    assert why in refused.value.why
+    assert refused.value.cure == f"Choose another: echo {cure} > .python-version"
+    assert lines == []
+
+
+def test_version_before_its_release_is_told_when_it_is_due(node_here):
+    unreleased = next((m for m in RELEASES if judge(m, now_utc().date()) is Standing.UNRELEASED), None)
+    if unreleased is None:
+        pytest.skip("every version in the table is released by now")
+    with pytest.raises(ToppcloudError) as refused:
+        ensure_interpreter(node_here, PythonRequest(unreleased, "runtime.txt"), Console(print))
+    assert refused.value.what == f"Python {unreleased} (runtime.txt) is not released yet."
+    assert f"{RELEASES[unreleased].released:%B %Y}" in refused.value.why
+
+
+def test_python_of_the_last_build_that_is_gone_has_its_own_message(node_here):
+    with pytest.raises(ToppcloudError, match=r"The last build used 3\.98, and there is no such Python on this node"):
+        ensure_interpreter(node_here, PythonRequest("3.98", "as before"), Console(print))
+
+
+def test_folder_of_an_interpreter_that_the_operator_links_is_found(node_here, folder):
+    put_python(folder / "elsewhere/3.99.1/bin/python3.99", "3.99.1")
+    node_here.layout.pythons.mkdir()
+    (node_here.layout.pythons / "ours").symlink_to(folder / "elsewhere/3.99.1")
+    found = choose_interpreter(PythonRequest("3.99", "x"), find_interpreters(node_here).usable)
+    assert (found.version, found.is_managed) == ("3.99.1", False)
+
+
+def test_author_is_told_what_is_unwise_about_the_version(node_here, folder):
+    put_python(folder / "bin/python3.12", "3.12.1")
+    lines = []
+    request = PythonRequest("3.12.1", "runtime.txt", ("runtime.txt counts.",))
+    ensure_project_interpreter(node_here, request, Console(lines.append))
+    assert lines[0] == " !     runtime.txt counts."
+    assert lines[1].startswith(" !     Python 3.12.1 is outdated: 3.12.")
+
+
+def test_author_who_asks_for_no_version_is_told_how_to_keep_it(node_here, folder):
+    put_python(folder / "bin/python3.99", "3.99.1")
+    lines = []
+    ensure_project_interpreter(node_here, ANY_PYTHON, Console(lines.append))
+    assert lines == ["         no version of Python is asked for; to stay on this one: echo 3.99 > .python-version"]
 
 
 def test_interpreter_is_told_from_another_build_of_its_version():

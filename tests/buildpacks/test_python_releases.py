@@ -3,6 +3,8 @@ from datetime import date
 import pytest
 
 from buildpacks.python_releases import RELEASES, Standing, judge, list_supported
+from buildpacks.python_version import EXAMPLE
+from toppcloud.durations import now_utc
 
 TODAY = date(2026, 11, 22)
 
@@ -44,3 +46,7 @@ def test_supported_ones_are_those_with_years_to_come():
 
 def test_every_release_ends_after_it_came():
     assert all(release.released < release.end_of_life for release in RELEASES.values())
+
+
+def test_the_version_that_messages_propose_is_supported():
+    assert judge(EXAMPLE, now_utc().date()) is Standing.SUPPORTED

@@ -36,14 +36,14 @@ def test_each_kind_of_wrong_version_has_its_own_message(text, why):
         parse_version(text, ".python-version")
     assert refused.value.what == f".python-version asks for '{text}', which is not a version of Python."
     assert why in refused.value.why
-    assert refused.value.cure == "echo 3.13 > .python-version"
+    assert refused.value.cure == "echo 3.14 > .python-version"
     assert refused.value.reason == "invalid Python version"
 
 
 def test_config_var_that_is_wrong_is_quoted():
     with pytest.raises(ToppcloudError, match="PYTHON_VERSION asks for 'three'") as refused:
         parse_version("three", "PYTHON_VERSION")
-    assert refused.value.cure == "toppcloud config:set PYTHON_VERSION=3.13"
+    assert refused.value.cure == "toppcloud config:set PYTHON_VERSION=3.14"
 
 
 @pytest.mark.parametrize("text", ["3.9.*", "^3.12", ">=3.12", "3", "", "3.12\n", "3.12 "])

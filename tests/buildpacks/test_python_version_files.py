@@ -33,7 +33,7 @@ def test_file_without_a_version_is_told_so(content):
     with pytest.raises(ToppcloudError) as refused:
         parse_version_file(content, ".python-version")
     assert refused.value.what == ".python-version names no version of Python."
-    assert refused.value.cure == "echo 3.13 > .python-version"
+    assert refused.value.cure == "echo 3.14 > .python-version"
 
 
 def test_several_versions_are_all_named():
@@ -62,7 +62,7 @@ def test_encoding_that_nobody_else_would_read_is_named(content, named):
     with pytest.raises(ToppcloudError) as refused:
         parse_version_file(content, ".python-version")
     assert named in refused.value.what
-    assert "echo 3.13 > .python-version" in refused.value.cure
+    assert "echo 3.14 > .python-version" in refused.value.cure
     assert refused.value.reason == "unsupported text encoding"
 
 
@@ -80,7 +80,7 @@ def test_character_that_cannot_be_seen_is_shown(content, shown):
     with pytest.raises(ToppcloudError) as refused:
         parse_version_file(content.encode(), "runtime.txt")
     assert refused.value.what == f"runtime.txt holds a character that cannot be seen: '{shown}'."
-    assert refused.value.cure.endswith("echo python-3.13 > runtime.txt")
+    assert refused.value.cure.endswith("echo python-3.14 > runtime.txt")
 
 
 def test_files_of_a_project_are_found(tmp_path):
