@@ -6,7 +6,7 @@ from buildpacks.interpreter_fetch import IsCancelled, fetch_python, list_fetchab
 from buildpacks.interpreter_refusal import refuse_missing
 from buildpacks.interpreters import Interpreter, choose_interpreter, find_interpreters
 from buildpacks.python_choice import PythonRules, warn_of_age
-from buildpacks.python_version import ANY_PYTHON, NODE_DEFAULT, PythonRequest, render_change
+from buildpacks.python_version import ANY_PYTHON, NODE_DEFAULT, PYTHON_VERSION_FILE, PythonRequest, render_change
 from toppcloud.console import Console
 from toppcloud.durations import now_utc
 from toppcloud.node import Node
@@ -29,7 +29,7 @@ def ensure_project_interpreter(
         console.warning(warning)
     if request.origin in (ANY_PYTHON.origin, NODE_DEFAULT):
         console.detail(
-            f"no version of Python is asked for; to stay on this one: {render_change('', interpreter.minor)}"
+            f"no version of Python is asked for; to stay on {interpreter.minor}: {render_change(PYTHON_VERSION_FILE, interpreter.minor)}"
         )
     return interpreter
 

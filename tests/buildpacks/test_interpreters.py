@@ -324,7 +324,12 @@ def test_author_who_asks_for_no_version_is_told_how_to_keep_it(node_here, folder
     put_python(folder / "bin/python3.99", "3.99.1")
     lines = []
     ensure_project_interpreter(node_here, ANY_PYTHON, Console(lines.append))
-    assert lines == ["         no version of Python is asked for; to stay on this one: echo 3.99 > .python-version"]
+    assert lines == ["         no version of Python is asked for; to stay on 3.99: echo 3.99 > .python-version"]
+
+
+def test_end_of_life_is_no_matter_to_a_release_that_is_made_again(node_here, folder):
+    put_python(folder / "bin/python3.8", "3.8.1")
+    assert ensure_interpreter(node_here, PythonRequest("3.8", "slug.json"), Console(print)).version == "3.8.1"
 
 
 def test_interpreter_is_told_from_another_build_of_its_version():
