@@ -28,9 +28,8 @@ def ensure_project_interpreter(
     for warning in (*request.warnings, *warn_of_age(interpreter.version, request, (*known, *here), make_rules(node))):
         console.warning(warning)
     if request.origin in (ANY_PYTHON.origin, NODE_DEFAULT):
-        console.detail(
-            f"no version of Python is asked for; to stay on {interpreter.minor}: {render_change(PYTHON_VERSION_FILE, interpreter.minor)}"
-        )
+        keep = render_change(PYTHON_VERSION_FILE, interpreter.minor)
+        console.detail(f"no version of Python is asked for; to stay on {interpreter.minor}: {keep}")
     return interpreter
 
 
