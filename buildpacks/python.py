@@ -43,9 +43,10 @@ def build(workshop: Workshop, console: Console) -> Contribution:
     refuse_out_of_step(source, detected)
     processes = choose_processes(source, declarations, choose_web_default(source), is_required=workshop.is_last)
     refuse_published_source(declarations.toml.options, processes.commands)
-    python = choose_python(workshop, dependencies)
+    lock = Lock(dependencies.locked_python, dependencies.locked_python_origin, dependencies.requires_python)
+    python = choose_python(workshop, lock)
     interpreter = ensure_project_interpreter(workshop.node, python, console, workshop.is_cancelled)
-    refuse_unsuitable(interpreter.version, python, dependencies.requires_python)
+    refuse_unsuitable(interpreter.version, python, lock)
     venv = make_virtualenv(workshop, python, interpreter, dependencies, processes, console)
     static = collect_django_static(workshop, venv.distributions, console)
     return Contribution(
@@ -65,13 +66,13 @@ def build(workshop: Workshop, console: Console) -> Contribution:
     )
 
 
-def choose_python(workshop: Workshop, dependencies: Dependencies) -> PythonRequest:
+def choose_python(workshop: Workshop, lock: Lock) -> PythonRequest:
     """What the config var, the project's files, the last build and node.toml ask for, in that order."""
     source, previous = workshop.source, workshop.previous
     return choose_python_request(
         config_var=workshop.environment.app.get("PYTHON_VERSION"),
         files=read_python_version_files(source),
-        lock=Lock(dependencies.locked_python, dependencies.locked_python_origin or "", dependencies.requires_python),
+        lock=lock,
         last_version=previous.python_version if previous else None,
         rules=make_rules(workshop.node),
     )

@@ -91,19 +91,25 @@ class Lock:
     """The Python that a project's lock was made for: `3.12` in `Pipfile.lock`; and the range that it allows."""
 
     version: str | None = None
-    origin: str = ""
+    origin: str | None = None
+    """The file that says `version`; without one, the file that says `requires_python`."""
     requires_python: str | None = None
+
+    @property
+    def range_origin(self) -> str:
+        return REQUIRES_PYTHON if self.version or not self.origin else self.origin
 
 
 def choose_fallback(lock: Lock, last_version: str | None, node_default: str) -> PythonRequest:
     """What counts when neither the config var nor a file names a version: lock, range, last build, node's default."""
     if lock.version:
-        return PythonRequest(parse_locked_version(lock.version, lock.origin), lock.origin)
+        origin = lock.origin or "the lock"
+        return PythonRequest(parse_locked_version(lock.version, origin), origin)
     sticky = PythonRequest(".".join(last_version.split(".")[:2]), LAST_BUILD) if last_version else None
     default = PythonRequest(parse_version(node_default, "node.toml"), NODE_DEFAULT) if node_default else None
     if not lock.requires_python:
         return sticky or default or ANY_PYTHON
-    wanted = PythonRequest(lock.requires_python, REQUIRES_PYTHON)
+    wanted = PythonRequest(lock.requires_python, lock.range_origin)
     parse_specifier(wanted.text)
     if sticky and last_version and wanted.admits(last_version):
         return sticky
@@ -170,8 +176,11 @@ def render_change(origin: str, version: str) -> str:
         return f'Write python_version = "{version}" below [requires] in Pipfile, then: pipenv lock'
     if origin in (NODE_DEFAULT, "node.toml"):
         return f'echo {version} > .python-version; or on the node, in node.toml: python = "{version}"'
-    if origin == REQUIRES_PYTHON:
-        return f'Write requires-python = ">={version}" into pyproject.toml, and make the lock anew.'
+    if origin == "poetry.lock":
+        return f"Let pyproject.toml ask for Python >={version}, then: poetry lock"
+    if origin in (REQUIRES_PYTHON, "pyproject.toml", "uv.lock"):
+        change = f'Write requires-python = ">={version}" into pyproject.toml'
+        return f"{change}, then: uv lock" if origin == "uv.lock" else change
     return f"echo {version} > .python-version"
 
 
@@ -179,20 +188,18 @@ def refuse_contradiction(request: PythonRequest, lock: Lock) -> None:
     """Refuse, before a Python is looked for, a version on which the project's own lock cannot be installed."""
     minor = request.minor
     if minor and lock.requires_python and not _admits_some(lock.requires_python, request):
-        cure = _choose_cure(request, lock.requires_python)
-        raise _contradiction(request.text, request, f"{REQUIRES_PYTHON} is {lock.requires_python}", cure)
-    if minor and lock.version and request.origin != lock.origin:
+        raise _contradict_range(request.text, request, lock)
+    if minor and lock.version and lock.origin and request.origin != lock.origin:
         locked = ".".join(parse_locked_version(lock.version, lock.origin).split(".")[:2])
         if locked != minor:
             cure = render_change(request.origin, locked)
             raise _contradiction(request.text, request, f"{lock.origin} was made for {lock.version}", cure)
 
 
-def refuse_unsuitable(version: str, request: PythonRequest, requires_python: str | None) -> None:
+def refuse_unsuitable(version: str, request: PythonRequest, lock: Lock) -> None:
     """Refuse a Python that the project itself says it cannot run on."""
-    if requires_python and version not in parse_specifier(requires_python):
-        cure = _choose_cure(request, requires_python)
-        raise _contradiction(version, request, f"{REQUIRES_PYTHON} is {requires_python}", cure)
+    if lock.requires_python and version not in parse_specifier(lock.requires_python):
+        raise _contradict_range(version, request, lock)
 
 
 def _admits_some(requires_python: str, request: PythonRequest) -> bool:
@@ -212,10 +219,12 @@ def _contradiction(version: str, request: PythonRequest, other: str, cure: str) 
     )
 
 
-def _choose_cure(request: PythonRequest, requires_python: str) -> str:
-    wanted = PythonRequest(requires_python, REQUIRES_PYTHON)
+def _contradict_range(version: str, request: PythonRequest, lock: Lock) -> ToppcloudError:
+    wanted = PythonRequest(lock.requires_python or "", lock.range_origin)
     fitting = next((minor for minor in _RECENT if wanted.admits_minor(minor)), None)
-    return render_change(request.origin, fitting) if fitting else "Correct requires-python in pyproject.toml."
+    cure = render_change(request.origin, fitting) if fitting else "Correct requires-python in pyproject.toml."
+    verb = "is" if wanted.origin == REQUIRES_PYTHON else "asks for"
+    return _contradiction(version, request, f"{wanted.origin} {verb} {wanted.text}", cure)
 
 
 def _show_invisible(text: str) -> str:

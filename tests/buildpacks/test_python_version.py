@@ -3,10 +3,12 @@ import pytest
 from buildpacks.python_version import (
     Lock,
     PythonRequest,
+    choose_fallback,
     parse_locked_version,
     parse_version,
     refuse_contradiction,
     refuse_unsuitable,
+    render_change,
 )
 from toppcloud.errors import ToppcloudError
 
@@ -91,9 +93,9 @@ def test_which_minor_versions_a_request_admits(text, minor, is_admitted):
 
 def test_python_that_the_project_cannot_run_on_is_refused_with_both_places():
     with pytest.raises(ToppcloudError) as refused:
-        refuse_unsuitable("3.9.1", PythonRequest("3.9", ".python-version"), ">=3.10")
+        refuse_unsuitable("3.12.1", PythonRequest("3.12", ".python-version"), Lock(requires_python=">=3.12.4"))
     assert ".python-version" in refused.value.why
-    assert ">=3.10" in refused.value.why
+    assert "requires-python is >=3.12.4" in refused.value.why
 
 
 @pytest.mark.parametrize(
@@ -109,8 +111,8 @@ def test_python_that_the_project_cannot_run_on_is_refused_with_both_places():
         (
             "3.11",
             "runtime.txt",
-            Lock(requires_python="==3.12.*"),
-            "runtime.txt leads to 3.11; requires-python is ==3.12.*.",
+            Lock(None, "uv.lock", "==3.12.*"),
+            "runtime.txt leads to 3.11; uv.lock asks for ==3.12.*.",
             "echo python-3.12 > runtime.txt",
         ),
         (
@@ -148,3 +150,23 @@ def test_version_that_the_lock_was_not_made_for_is_refused_at_once(request_text,
 )
 def test_version_that_may_fit_the_lock_is_not_refused(request_text, lock):
     refuse_contradiction(PythonRequest(request_text, ".python-version"), lock)
+
+
+def test_range_is_said_by_the_file_that_it_stands_in():
+    assert Lock(None, "uv.lock", ">=3.12").range_origin == "uv.lock"
+    assert Lock("3.12", "Pipfile.lock", ">=3.12").range_origin == "requires-python"
+    assert choose_fallback(Lock(None, "uv.lock", ">=3.12"), None, "") == PythonRequest(">=3.12", "uv.lock")
+
+
+@pytest.mark.parametrize(
+    ("origin", "line"),
+    [
+        ("uv.lock", 'Write requires-python = ">=3.14" into pyproject.toml, then: uv lock'),
+        ("poetry.lock", "Let pyproject.toml ask for Python >=3.14, then: poetry lock"),
+        ("pyproject.toml", 'Write requires-python = ">=3.14" into pyproject.toml'),
+        ("this node's default", 'echo 3.14 > .python-version; or on the node, in node.toml: python = "3.14"'),
+        ("as before", "echo 3.14 > .python-version"),
+    ],
+)
+def test_change_is_to_be_made_where_the_version_is_said(origin, line):
+    assert render_change(origin, "3.14") == line
