@@ -5,7 +5,6 @@ web: node server.js
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
@@ -31,10 +30,8 @@ def find(source: Path, declarations: Declarations) -> str | None:
 
 
 def build(workshop: Workshop, _console: Console) -> Contribution:
-    """Nothing is to be made. Packages that nobody installs are told."""
-    processes = choose_processes(workshop.source, workshop.declarations)
-    uninstalled = find_uninstalled(workshop.source)
-    return Contribution(VERSION, processes, warnings=(uninstalled,) if uninstalled else ())
+    """Nothing is to be made."""
+    return Contribution(VERSION, choose_processes(workshop.source, workshop.declarations))
 
 
 def find_bare_programs(source: Path, declarations: Declarations) -> Processes | None:
@@ -47,15 +44,3 @@ def find_bare_programs(source: Path, declarations: Declarations) -> Processes | 
     processes = choose_processes(source, declarations)
     commands = [*processes.commands.values(), processes.release_command or ""]
     return None if any(_PYTHON.search(command) for command in commands) else processes
-
-
-def find_uninstalled(source: Path) -> str | None:
-    """A warning when package.json asks for packages that were not pushed along: nobody installs them here."""
-    try:
-        asked = json.loads((source / "package.json").read_text(errors="replace")).get("dependencies")
-    except (OSError, ValueError, AttributeError, RecursionError):
-        return None
-    if not isinstance(asked, dict) or not asked or (source / "node_modules").is_dir():
-        return None
-    names = ", ".join(list(asked)[:3]) + (", …" if len(asked) > 3 else "")
-    return f"package.json asks for {names}: npm does not run here. Commit node_modules, or a bundle that needs none"

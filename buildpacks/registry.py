@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from buildpacks import bare_program, python, static
+from buildpacks import bare_program, nodejs, python, static
 from buildpacks.buildpack import Buildpack
 from buildpacks.processes import Declarations
 from toppcloud.errors import ToppcloudError, suggest_nearest
 
-BUILT_IN: dict[str, Buildpack] = {module.NAME: module for module in (static, bare_program, python)}
+BUILT_IN: dict[str, Buildpack] = {module.NAME: module for module in (python, nodejs, static, bare_program)}
 """By name, in the order in which they are asked whether a project is theirs."""
 
 

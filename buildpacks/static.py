@@ -12,6 +12,7 @@ from pathlib import Path
 
 from buildpacks.buildpack import Contribution, Workshop
 from buildpacks.detection import has_dependencies, list_others
+from buildpacks.package_json import FILE, choose_start, read_package_json
 from buildpacks.processes import Declarations, Processes
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
@@ -38,9 +39,16 @@ def find_static_site(source: Path, declarations: Declarations) -> StaticSite | N
         return None
     if toml.options.static:
         return StaticSite(toml.options, f"toppcloud.toml: static files of {render_folder(toml.options.static)}")
-    if (source / "index.html").is_file() and not list_others(source):
+    others = set(list_others(source)) - {FILE if is_tooling(source) else ""}
+    if (source / "index.html").is_file() and not others:
         return StaticSite(replace(toml.options, static=WHOLE), "index.html is at the top: a static site, no process")
     return None
+
+
+def is_tooling(source: Path) -> bool:
+    """Whether package.json neither starts nor builds anything: its packages are for the author's own desk."""
+    package = read_package_json(source)
+    return package is not None and not choose_start(package) and not package.build_script
 
 
 def find(source: Path, declarations: Declarations) -> str | None:
@@ -55,7 +63,10 @@ def build(workshop: Workshop, _console: Console) -> Contribution:
     site = find_static_site(workshop.source, workshop.declarations)
     web = site.web if site else options if options.static else replace(options, static=WHOLE)
     why = site.why if site else f"static files of {render_folder(web.static or WHOLE)}"
-    return Contribution(VERSION, Processes({}, None, why), web=web)
+    package = read_package_json(workshop.source)
+    unbuilt = package.build_script if package and not workshop.paths else None
+    warning = f"package.json has a {unbuilt} script, which did not run. To have it run: toppcloud buildpacks:set nodejs"
+    return Contribution(VERSION, Processes({}, None, why), web=web, warnings=(warning,) if unbuilt else ())
 
 
 def refuse_published_source(web: Web, process_types: Collection[str]) -> None:

@@ -201,6 +201,11 @@ class Layout:
         return self.cache / "uv"
 
     @property
+    def npm_cache(self) -> Path:
+        """npm's own, for all apps: what it has downloaded, by hash."""
+        return self.cache / "npm"
+
+    @property
     def build_env(self) -> Path:
         """The operator's variables for every build: package index, certificates, proxies (0600, dotenv)."""
         return self.root / "build.env"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from buildpacks.bare_program import find_bare_programs, find_uninstalled
+from buildpacks.bare_program import find_bare_programs
 from buildpacks.processes import read_declarations
 from toppcloud.errors import ToppcloudError
 
@@ -45,22 +45,6 @@ def test_program_that_nothing_is_installed_for_is_bare(write_project, files):
 def test_sign_of_python_or_nothing_to_run_is_none(write_project, files):
     source = write_project(files)
     assert find_bare_programs(source, read_declarations(source)) is None
-
-
-@pytest.mark.parametrize(
-    ("files", "said"),
-    [
-        ({"package.json": '{"dependencies": {"express": "5"}}'}, "asks for express: npm does not run here"),
-        ({"package.json": '{"dependencies": {"express": "5"}}', "node_modules/express/index.js": ""}, None),
-        ({"package.json": '{"devDependencies": {"jest": "1"}}'}, None),
-        ({"package.json": "[]"}, None),
-        ({"package.json": "{"}, None),
-        ({}, None),
-    ],
-)
-def test_packages_that_nobody_installs_are_named(write_project, files, said):
-    warning = find_uninstalled(write_project(files))
-    assert warning is None if said is None else said in warning
 
 
 @pytest.mark.node

@@ -17,6 +17,7 @@ PUBLIC = '[web]\nstatic = "public"\n'
     [
         ({"index.html": ""}, "."),
         ({"index.html": "", "script.py": ""}, "."),
+        ({"index.html": "", "package.json": '{"devDependencies": {"eslint": "9"}}'}, "."),
         ({"public/a.html": "", "toppcloud.toml": PUBLIC}, "public"),
         ({"public/a.html": "", "package.json": "{}", "toppcloud.toml": PUBLIC}, "public"),
         ({"index.html": "", "toppcloud.toml": '[web]\nstatic = "."\n'}, "."),
@@ -32,7 +33,7 @@ def test_project_of_files_alone_is_a_site(write_project, files, folder):
     "files",
     [
         {"index.html": "", "requirements.txt": ""},
-        {"index.html": "", "package.json": "{}"},
+        {"index.html": "", "package.json": '{"scripts": {"build": "vite build"}}'},
         {"index.html": "", "manage.py": ""},
         {"index.html": "", "Procfile": "web: x"},
         {"index.html": "", "toppcloud.toml": '[web]\ncommand = "x"\n'},
