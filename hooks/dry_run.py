@@ -23,6 +23,7 @@ from deploy.memory_budget import require_memory
 from deploy.prune import venv_keys_in_use
 from deploy.release import read_live_release
 from deploy.services.registry import require_service
+from deploy.services.service import BindingState
 from deploy.start import WEB
 from deploy.trial import CURE, TrialAnswer, try_web
 from deploy.trial_folder import TrialFolder
@@ -70,13 +71,16 @@ class SlugSize:
     total_bytes: int
 
 
-def try_delivery(node: Node, folder: TrialFolder, branch: str, delivery: Delivery, console: Console) -> None:
-    """Build the commit and see whether it would go live. Raises ToppcloudError when it would not."""
+def try_delivery(node: Node, folder: TrialFolder, delivery: Delivery, source: str, console: Console) -> None:
+    """Build the commit and see whether it would go live. Raises ToppcloudError when it would not.
+
+    `source` is what to push so that it does: `main`, `feature:main`.
+    """
     began = time.monotonic()
     app = folder.app
     cancellation = Cancellation(delivery.is_gone)
     with cancellation.listening(), refusing_full_disk():
-        console.step(f"dry run of {branch}: nothing of {app.name} changes")
+        console.step(f"dry run of {source.partition(':')[0]}: nothing of {app.name} changes")
         config = read_config(app)
         previous = read_live_slug(app)
         missing: list[str] = []
@@ -95,7 +99,7 @@ def try_delivery(node: Node, folder: TrialFolder, branch: str, delivery: Deliver
         answer = start_web(node, folder, slug, config, delivery, cancellation, console)
     tried = Tried(slug, size, answer, tuple(missing))
     refuse_failure(tried)
-    tell(folder, tried, branch, time.monotonic() - began, console)
+    tell(folder, tried, source, time.monotonic() - began, console)
 
 
 def choose_since(app: AppLayout, delivery: Delivery) -> Delivery:
@@ -108,8 +112,8 @@ def choose_since(app: AppLayout, delivery: Delivery) -> Delivery:
 
 def find_missing(app: AppLayout, declared: Iterable[ServiceDeclaration]) -> list[str]:
     """Names of declared services that the app does not have. Raises ToppcloudError for one that nobody knows."""
-    bound = read_bindings(app)
-    return [name for name in (require_service(one.name).name for one in declared) if name not in bound]
+    ready = {name for name, binding in read_bindings(app).items() if binding.state is BindingState.READY}
+    return [name for name in (require_service(one.name).name for one in declared) if name not in ready]
 
 
 def refuse_leaving(app: AppLayout, delivery: Delivery, console: Console) -> None:
@@ -177,16 +181,17 @@ def refuse_failure(tried: Tried) -> None:
     )
 
 
-def tell(folder: TrialFolder, tried: Tried, branch: str, seconds: float, console: Console) -> None:
+def tell(folder: TrialFolder, tried: Tried, source: str, seconds: float, console: Console) -> None:
     """What would happen, what was not done, what it takes, and the line that does it."""
-    slug, answer, app = tried.slug, tried.answer, folder.app.name
+    slug, answer = tried.slug, tried.answer
     if answer and answer.secure_location:
         console.warning(f"{slug.check.path} leads to {answer.secure_location}, and this node may have no https.")
     if tried.undecided and answer:
         for line in answer.output:
             console.detail(line)
         console.warning(f"undecided: {slug.check.path} answered {answer.status}, but {tried.undecided}.")
-    verdict = "undecided" if tried.undecided else "it was built" if answer is None else "it would go live"
+    is_unasked = answer is None and WEB in slug.processes
+    verdict = "undecided" if tried.undecided else "it was built" if is_unasked else "it would go live"
     console.line()
     console.line(f"       dry run: {verdict}. Nothing was changed.")
     memory = f"web {render_size(answer.memory_bytes)} of memory, " if answer else ""
@@ -194,14 +199,14 @@ def tell(folder: TrialFolder, tried: Tried, branch: str, seconds: float, console
     console.line(f"       {memory}{size}; {seconds:.1f} s")
     for line in list_undone(folder, tried):
         console.line(f"       {line}")
-    console.line(f"       To deploy it: git push toppcloud {branch}:main{' makes ' + app if folder.is_new else ''}")
+    console.line(f"       To deploy it: git push toppcloud {source}")
 
 
 def list_undone(folder: TrialFolder, tried: Tried) -> list[str]:
     """What a push would do beyond this."""
     slug = tried.slug
     workers = [name for name in slug.processes if name != WEB]
-    lines = [f"{folder.app.name} does not exist yet, and was not made"] if folder.is_new else []
+    lines = [f"{folder.app.name} does not exist yet, and was not made: a push makes it"] if folder.is_new else []
     if slug.release_command:
         lines.append(f"release command not run: {slug.release_command}")
     if tried.missing:

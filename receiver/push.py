@@ -19,7 +19,9 @@ class Push:
     old_commit: str | None
     """What the pusher saw the branch hold; None when there was no branch."""
     branch: str
-    """`main`, without refs/heads/."""
+    """`main`, without refs/heads/; any other one in a dry run."""
+    deploy_branch: str
+    """The one that deploys: `main`, or `master`."""
     options: tuple[str, ...]
     """Push options as given, e.g. `leave-files`."""
     store: BaseObjectStore

@@ -76,7 +76,8 @@ class _Pushing:
             move_branch=push.move_branch,
         )
         if self._folder:
-            try_delivery(self._session.node, self._folder, push.branch, delivery, console)
+            source = push.branch if push.branch == push.deploy_branch else f"{push.branch}:{push.deploy_branch}"
+            try_delivery(self._session.node, self._folder, delivery, source, console)
             return
         console.warning("\n".join(take_notice(self._app)))
         deliver(self._session.node, self._app, delivery, console)

@@ -143,6 +143,7 @@ class PushSettlement:
             commit=update.new.decode(),
             old_commit=update.old.decode() if update.old else None,
             branch=update.name.removeprefix(BRANCHES),
+            deploy_branch=self._branch,
             options=self._request.options,
             store=received.quarantine.store,
             boundary=frozenset((read_boundary(self._layout) | received.change.added) - received.change.removed),

@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks.live_node import LiveNode, Repository, Said
 from tests.plain_app import plain_files
+from toppcloud.lock import read_holder
 
 pytestmark = pytest.mark.node
 Make = Callable[..., Repository]
@@ -223,6 +224,59 @@ def test_declared_service_is_named_and_not_made(node: LiveNode, live_app: Make) 
     said = dry_run(repository)
     assert said.status == 0, said.all
     assert "postgres would be made" in said.err
+    assert list_state(node, repository) == before
+
+
+def test_apache_of_the_apps_own_is_tried(node: LiveNode, new_app: Make) -> None:
+    if not Path("/usr/lib/apache2/modules/mod_wsgi.so").exists():
+        pytest.skip("needs Debian's package libapache2-mod-wsgi-py3")
+    repository = new_app({"app.py": plain_files()["app.py"], "requirements.txt": "gunicorn\n"})
+    toml = '[web]\nrunner = "mod_wsgi"\nwsgi = "app:app"\n'
+    repository.commit("Apache", {"toppcloud.toml": toml})
+    said = dry_run(repository)
+    assert said.status == 0, said.all
+    assert "answered / with 200 through its $PORT" in said.err
+    assert not of_trial(repository)
+
+
+def test_site_of_files_is_built(node: LiveNode, new_app: Make) -> None:
+    repository = new_app({"toppcloud.toml": '[web]\nstatic = "public"\n', "public/index.html": "hello"})
+    said = dry_run(repository, "main")
+    assert said.status == 0, said.all
+    assert "no web process, so nothing was started" in said.err
+    assert "dry run: it would go live." in said.err
+    assert "To deploy it: git push toppcloud main " in said.err
+
+
+def test_node_that_stops_leaves_no_process_and_no_folder_after_its_next_start() -> None:
+    with LiveNode.running() as node:
+        repository = node.repository("blog", plain_files())
+        assert repository.push().status == 0
+        slugs = node.layout.app("blog").slugs
+        before = list(slugs.iterdir())
+        repository.commit("Slow", {"app.py": SLEEPING})
+        push = start_dry_run(repository)
+        wait_until(lambda: of_trial(repository))
+        stale = node.layout.app("blog").dry_run("left").folder
+        stale.mkdir()
+        node.stop()
+        push.wait(30)
+        wait_until(lambda: not of_trial(repository))
+        node.start()
+        assert list(slugs.iterdir()) == before
+
+
+def test_build_of_a_dry_run_can_be_cancelled(node: LiveNode, new_app: Make) -> None:
+    slow = "import time\nfrom setuptools import setup\ntime.sleep(120)\nsetup(name='slow')\n"
+    repository = new_app()
+    assert repository.push().status == 0
+    before = list_state(node, repository)
+    repository.commit("Slow", {"slow/setup.py": slow, "requirements.txt": "gunicorn\n./slow\n"})
+    push = start_dry_run(repository)
+    wait_until(lambda: read_holder(node.layout.app(repository.app).build_lock))
+    said = repository.toppcloud("builds:cancel")
+    assert "(trying " in said.out, said.all
+    assert push.wait(60) != 0
     assert list_state(node, repository) == before
 
 
