@@ -18,10 +18,10 @@ from buildpacks.python_version import PythonRequest
 from buildpacks.uv import find_uv, operator_environment
 from toppcloud.account import this_account
 from toppcloud.console import Console
-from toppcloud.errors import ToppcloudError
+from toppcloud.errors import Cancelled, ToppcloudError
 from toppcloud.files import remove_tree, write_json
 from toppcloud.layout import Layout
-from toppcloud.lock import hold_lock
+from toppcloud.lock import LockBusy, hold_lock
 from toppcloud.node import Node
 from toppcloud.program import find_program, run
 
@@ -45,8 +45,10 @@ def fetch_python(node: Node, request: PythonRequest, console: Console, is_cancel
     argv = [*_ends_with_us(), str(find_uv(layout, this_account())), "python", "install", "--no-config"]
     argv += [request.text] if request.text else []
     limit_s = node.settings.build_timeout_s
-    with hold_lock(layout.interpreter_lock, by="build", doing=f"fetching Python {request.text}", timeout_s=limit_s):
-        with hold_lock(layout.pythons / _LOCK_OF_UV, by="build", doing="sweeping", timeout_s=limit_s):
+    with contextlib.ExitStack() as held:
+        _wait_for_turn(held, layout.interpreter_lock, limit_s, console, is_cancelled)
+        with contextlib.ExitStack() as uv_held:
+            _wait_for_turn(uv_held, layout.pythons / _LOCK_OF_UV, limit_s, console, is_cancelled)
             remove_half_made(layout)
         write_json(layout.interpreter_fetch, sorted(path.name for path in layout.pythons.iterdir()))
         try:
@@ -80,6 +82,25 @@ def list_fetchable(node: Node) -> tuple[str, ...]:
     except (ToppcloudError, ValueError, KeyError, TypeError):
         return ()
     return tuple(dict.fromkeys(name for name in names if name.replace(".", "").isdigit()))
+
+
+def _wait_for_turn(
+    held: contextlib.ExitStack, path: Path, limit_s: float, console: Console, is_cancelled: IsCancelled | None
+) -> None:
+    """Hold the lock at `path` for as long as `held` lasts. Who waits for another fetch is told so, and may leave."""
+    deadline = time.monotonic() + limit_s
+    while True:
+        try:
+            held.enter_context(hold_lock(path, by="build", doing="fetching a Python", timeout_s=_SAYS_EVERY_S))
+            return
+        except LockBusy as busy:
+            if time.monotonic() >= deadline:
+                raise ToppcloudError(
+                    "Another build has been fetching a Python all the time.", "", "Push again.", reason="node is busy"
+                ) from busy
+        console.detail("another build is fetching a Python; waiting for it")
+        if is_cancelled and (why := is_cancelled()):
+            raise Cancelled(why, reason="cancelled")
 
 
 def _ends_with_us() -> list[str]:

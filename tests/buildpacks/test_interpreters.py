@@ -23,6 +23,7 @@ from toppcloud.console import Console
 from toppcloud.durations import now_utc
 from toppcloud.errors import Cancelled, ToppcloudError
 from toppcloud.layout import Layout
+from toppcloud.lock import hold_lock
 from toppcloud.node import Node
 from toppcloud.settings import NodeSettings
 
@@ -255,6 +256,19 @@ def test_fetch_that_is_cancelled_leaves_nothing_behind(node_here, folder, monkey
             lambda: "the pusher went away" if temporary.is_dir() and any(temporary.iterdir()) else None,
         )
     assert set(os.listdir(node_here.layout.pythons)) <= {".lock", ".gitignore"}
+
+
+@pytest.mark.node
+def test_who_waits_for_another_fetch_is_told_so_and_may_leave(node_here, folder, monkeypatch):
+    serve_downloads(folder, monkeypatch, b"", "0" * 64)
+    monkeypatch.setattr("buildpacks.interpreter_fetch._SAYS_EVERY_S", 0.01)
+    lines = []
+    with (
+        hold_lock(node_here.layout.interpreter_lock, by="build", doing="fetching"),
+        pytest.raises(Cancelled, match="the pusher went away"),
+    ):
+        ensure_interpreter(node_here, PythonRequest("3.14", "x"), Console(lines.append), lambda: "the pusher went away")
+    assert lines[1].strip() == "another build is fetching a Python; waiting for it"
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
