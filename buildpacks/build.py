@@ -25,6 +25,11 @@ from toppcloud.files import remove_tree
 from toppcloud.node import Node
 from toppcloud.slug import Slug
 
+NOTHING_RUNS = (
+    "No process runs, so nobody will be answered. Add a file Procfile with one line: web: gunicorn MODULE:app"
+    "   Commands can run: toppcloud run"
+)
+
 
 @dataclass(frozen=True)
 class BuildRequest:
@@ -104,6 +109,7 @@ def describe_slug(request: BuildRequest, declarations: Declarations, contributio
     """What slug.json will say, but for the content's hash. Raises ToppcloudError when the source would be published."""
     last = contributions[-1]
     web = declarations.toml.options if last.web is None else last.web
+    idle = () if last.processes.commands or web.static else (NOTHING_RUNS,)
     refuse_published_source(web, last.processes.commands)
     python = next((part.python for part in contributions if part.python), None)
     return Slug(
@@ -129,7 +135,7 @@ def describe_slug(request: BuildRequest, declarations: Declarations, contributio
         web=web,
         kept_paths=declarations.toml.kept_paths,
         static=tuple(item for part in contributions for item in part.static),
-        warnings=(*declarations.app_json.warnings, *(text for part in contributions for text in part.warnings)),
+        warnings=(*declarations.app_json.warnings, *(text for part in contributions for text in part.warnings), *idle),
     )
 
 

@@ -44,6 +44,11 @@ class Workshop:
     def source(self) -> Path:
         return self.slug.source
 
+    @property
+    def must_run(self) -> bool:
+        """Whether processes run now that would end without anything in their place."""
+        return self.is_last and self.previous is not None and bool(self.previous.processes)
+
     def cache(self, name: str) -> Path:
         """A folder that the buildpack `name` may keep from one build of this app to the next."""
         folder = self.app.build_cache(name)

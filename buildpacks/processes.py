@@ -55,7 +55,8 @@ def choose_processes(
 ) -> Processes:
     """`default` is the web process that the files themselves lead to.
 
-    Raises ToppcloudError when nothing says what to run, and something must be (`is_required`).
+    Without any there are no processes. Raises ToppcloudError when something must be run (`is_required`), and for a
+    Procfile that is misspelt.
     """
     commands = dict(declarations.procfile or {})
     release_command = commands.pop(RELEASE, None)
@@ -67,12 +68,13 @@ def choose_processes(
     elif commands:
         return Processes(commands, release_command, f"Procfile: {', '.join(commands)}, and no web process")
     else:
-        if default is None and not is_required:
-            return Processes({}, release_command, "")
         if default is None and declarations.toml.options.static:
             return Processes({}, release_command, "toppcloud.toml: static files, and no web process")
         if default is None:
-            raise _refusal(source)
+            misspelt = _find_misspelt(source)
+            if is_required or misspelt:
+                raise _refusal(misspelt)
+            return Processes({}, release_command, "nothing says what to run: no Procfile, and no known app")
         web = default.command
         missing = "no Procfile" if declarations.procfile is None else "Procfile has no web process"
         why = f"{missing}, but {default.why}: web is {web}"
@@ -88,13 +90,18 @@ def render_web(web: WebProcess, runner: str = "") -> str:
     return render_command(usual if runner in ("", WSGI_SERVER) else runner, web.value)
 
 
-def _refusal(source: Path) -> ToppcloudError:
-    near = sorted(path.name for path in source.iterdir() if path.name.lower() in _MISSPELT and path.is_file())
+def _find_misspelt(source: Path) -> str | None:
+    """What may have been meant as the Procfile."""
+    near = (path.name for path in source.iterdir() if path.name.lower() in _MISSPELT and path.is_file())
+    return min(near, default=None)
+
+
+def _refusal(misspelt: str | None) -> ToppcloudError:
     looked = "Looked for Procfile, [web] in toppcloud.toml, and an app of Django, Flask or FastAPI."
     return ToppcloudError(
         "Nothing says how to start the web process.",
-        f"{near[0]} is there: its name must be Procfile." if near else looked,
-        f"git mv {near[0]} Procfile" if near else "Add a file Procfile with one line: web: gunicorn MODULE:app",
+        f"{misspelt} is there: its name must be Procfile." if misspelt else looked,
+        f"git mv {misspelt} Procfile" if misspelt else "Add a file Procfile with one line: web: gunicorn MODULE:app",
         reason="missing Procfile",
     )
 

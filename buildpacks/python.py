@@ -41,7 +41,7 @@ def build(workshop: Workshop, console: Console) -> Contribution:
     detected = detect(source)
     dependencies = read_dependencies(source, detected)
     refuse_out_of_step(source, detected)
-    processes = choose_processes(source, declarations, choose_web_default(source), is_required=workshop.is_last)
+    processes = choose_processes(source, declarations, choose_web_default(source), is_required=workshop.must_run)
     refuse_published_source(declarations.toml.options, processes.commands)
     lock = Lock(dependencies.locked_python, dependencies.locked_python_origin, dependencies.requires_python)
     python = choose_python(workshop, lock)

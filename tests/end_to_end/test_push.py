@@ -205,3 +205,11 @@ def test_push_from_a_shallow_clone_makes_an_app(node: LiveNode, new_app: Make) -
     said = node.run(["git", "push", repository.git("remote", "get-url", "toppcloud"), "main"], cwd=shallow)
     assert said.status == 0, said.all
     assert "1 commit, 4 files" in said.err
+
+
+def test_a_first_push_that_runs_nothing_goes_live_and_says_so(node: LiveNode, new_app: Make) -> None:
+    repository = new_app({"requirements.txt": "", "tool.py": "print('one-off')\n"})
+    said = repository.push()
+    assert said.status == 0, said.all
+    assert "No process runs" in said.err
+    assert repository.toppcloud("run", "python", "tool.py").out.strip() == "one-off"
