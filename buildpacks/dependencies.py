@@ -9,14 +9,15 @@ from pathlib import Path, PurePosixPath
 
 from buildpacks.detection import Detected
 from buildpacks.locked import LockedBatch, LockedPackage, batch
-from buildpacks.pipfile_lock import parse_pipfile_lock
-from buildpacks.poetry_lock import parse_poetry_lock
+from buildpacks.pipfile_lock import PipfileLock, parse_pipfile_lock
+from buildpacks.poetry_lock import PoetryLock, parse_poetry_lock
 from buildpacks.pyproject_toml import parse_pyproject
 from buildpacks.requirements_txt import LocalRequirement, Requirements, find_variables, read_requirements
 from buildpacks.source_text import read_source_text
 from buildpacks.uv_lock import parse_uv_lock
 from toppcloud.errors import ToppcloudError
 
+_SOME_PYTHON = "3.12.0"
 _ITSELF = LocalRequirement(PurePosixPath("."), True)
 
 
@@ -40,8 +41,8 @@ class Dependencies:
 
     requirements: Requirements | None = None
     """Of requirements.txt: every file, to be quoted when one of its lines is refused."""
-    batches: tuple[LockedBatch, ...] = ()
-    """Of Pipfile.lock and poetry.lock: the exact packages, which are installed without a look at what they need."""
+    lock: PipfileLock | PoetryLock | None = None
+    """Says all packages exactly: they are installed without a look at what they need."""
 
     @property
     def lock_hash(self) -> str:
@@ -52,10 +53,9 @@ class Dependencies:
         """Whether parts of this very source end up in the virtualenv by reference: then it cannot be shared."""
         return any(requirement.is_editable or requirement.is_project for requirement in self.local)
 
-    @property
-    def is_project_apart(self) -> bool:
-        """Whether the project itself is to be installed, and the lock has no line that does it."""
-        return _ITSELF in self.local and not any("-e ./.\n" in part.text for part in self.batches)
+    def list_batches(self, python: str) -> tuple[LockedBatch, ...]:
+        """The lock's packages for `python`, as `3.12.4`, by the index that they come from."""
+        return batch(self.lock.choose_packages(python)) if self.lock else ()
 
 
 def read_dependencies(source: Path, detected: Detected) -> Dependencies:
@@ -91,45 +91,36 @@ def _read_pip(source: Path, requires_python: str | None) -> Dependencies:
 
 
 def _read_pipenv(source: Path, requires_python: str | None) -> Dependencies:
-    lock = parse_pipfile_lock(read_source_text(source, "Pipfile.lock") or "")
+    text = read_source_text(source, "Pipfile.lock") or ""
+    lock = parse_pipfile_lock(text)
+    local = _list_local(lock.packages)
     origin = "Pipfile.lock" if lock.python else None
-    return _read_locked(
-        "pipenv", "Pipfile.lock", lock.packages, requires_python, locked_python=lock.python, locked_python_origin=origin
+    variables = find_variables(text)
+    return Dependencies(
+        "pipenv", "Pipfile.lock", text, local, variables, requires_python, None, lock.python, origin, lock=lock
     )
 
 
 def _read_poetry(source: Path, pyproject: str) -> Dependencies:
-    lock = parse_poetry_lock(read_source_text(source, "poetry.lock") or "", pyproject)
-    itself = (_ITSELF,) if parse_pyproject(pyproject).is_poetry_package else ()
-    return _read_locked(
-        "poetry", "poetry.lock", lock.packages, lock.requires_python, itself, locked_python_origin="poetry.lock"
-    )
-
-
-def _read_locked(
-    manager: str,
-    file: str,
-    packages: tuple[LockedPackage, ...],
-    requires_python: str | None,
-    itself: tuple[LocalRequirement, ...] = (),
-    locked_python: str | None = None,
-    locked_python_origin: str | None = None,
-) -> Dependencies:
-    batches = batch(packages)
-    text = "".join(f"# {part.index.url if part.index else ''}\n{part.text}" for part in batches)
-    local = (*(package.local for package in packages if package.local), *itself)
+    text = read_source_text(source, "poetry.lock") or ""
+    lock = parse_poetry_lock(text, pyproject)
+    local = _list_local(lock.choose_packages(_SOME_PYTHON))
+    local += (_ITSELF,) if parse_pyproject(pyproject).is_poetry_package and _ITSELF not in local else ()
     return Dependencies(
-        manager,
-        file,
+        "poetry",
+        "poetry.lock",
         text,
-        tuple(dict.fromkeys(local)),
+        local,
         find_variables(text),
-        requires_python,
+        lock.requires_python,
         None,
-        locked_python,
-        locked_python_origin,
-        batches=batches,
+        locked_python_origin="poetry.lock",
+        lock=lock,
     )
+
+
+def _list_local(packages: tuple[LockedPackage, ...]) -> tuple[LocalRequirement, ...]:
+    return tuple(dict.fromkeys(package.local for package in packages if package.local))
 
 
 def _read_uv(source: Path, pyproject: str) -> Dependencies:

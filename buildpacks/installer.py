@@ -63,7 +63,9 @@ def fill_virtualenv(installation: Installation, venv: Path, console: Console) ->
     """
     executable = str(installation.interpreter.executable)
     unnamed = choose_unnamed(installation.servers, installation.dependencies.names)
-    commands = plan_commands(installation.dependencies, executable, venv, installation.environment, unnamed)
+    commands = plan_commands(
+        installation.dependencies, installation.interpreter, venv, installation.environment, unnamed
+    )
     _run_uv(installation, Command(("venv", "--quiet", "--no-project", "--python", executable, str(venv))), console)
     for command in commands:
         _run_uv(installation, command, console)
@@ -75,7 +77,7 @@ def fill_virtualenv(installation: Installation, venv: Path, console: Console) ->
 
 def plan_commands(
     dependencies: Dependencies,
-    executable: str,
+    interpreter: Interpreter,
     venv: Path,
     environment: Mapping[str, str],
     unnamed: tuple[str, ...] = (),
@@ -84,18 +86,23 @@ def plan_commands(
     install = ("pip", "install", "--python", f"{venv}/bin/python")
     itself = Command((*install, "--no-deps", "--editable", "."))
     if dependencies.manager == "uv":
-        words = ["sync", "--frozen", "--no-default-groups", "--python", executable]
+        words = ["sync", "--frozen", "--no-default-groups", "--python", str(interpreter.executable)]
         words += [] if dependencies.installs_itself else ["--no-install-project"]
         return [Command(tuple(words), {"UV_PROJECT_ENVIRONMENT": str(venv)})]
-    if dependencies.manager in ("pipenv", "poetry"):
-        batches = enumerate(dependencies.batches, 1)
-        commands = [_plan_batch(dependencies, part, number, install, environment) for number, part in batches]
-        return commands + ([itself] if dependencies.manager == "poetry" and dependencies.is_project_apart else [])
+    if dependencies.lock:
+        batches = dependencies.list_batches(interpreter.version)
+        commands = [_plan_batch(dependencies, part, n, install, environment) for n, part in enumerate(batches, 1)]
+        return commands + ([itself] if _installs_project_apart(dependencies) else [])
     changed = plan_editable_repositories(dependencies.requirements) if dependencies.requirements else {}
     files = {f"requirements/{path}": text for path, text in changed.items()}
     file = f"{{TMPDIR}}/requirements/{dependencies.file}" if files else dependencies.file
     commands = [Command((*install, "-r", file, *unnamed), files=files)]
     return commands + ([itself] if dependencies.manager == "pyproject" and dependencies.installs_itself else [])
+
+
+def _installs_project_apart(dependencies: Dependencies) -> bool:
+    """Poetry installs the project itself, of which its lock has no line."""
+    return dependencies.manager == "poetry" and any(requirement.is_project for requirement in dependencies.local)
 
 
 def _plan_batch(
@@ -177,7 +184,7 @@ def _refusal(installation: Installation, output: list[str]) -> ToppcloudError:
     elif missing:
         said, cure = explain_missing(missing)
         why, cure = f"{said}\n{why}", f"{cure}\n"
-    elif dependencies.manager == "poetry" and dependencies.is_project_apart:
+    elif _installs_project_apart(dependencies):
         cure = "A project that is no package says so: [tool.poetry] package-mode = false\n"
     return ToppcloudError(
         f"The packages of {file} could not be installed.",

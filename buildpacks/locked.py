@@ -13,11 +13,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
 from buildpacks.requirements_txt import LocalRequirement
 from toppcloud.errors import ToppcloudError
 
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\Z")
-_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]*\Z")
 _HASH = re.compile(r"[a-z0-9]+:[0-9a-f]+\Z")
 _PYPI_HOSTS = frozenset({"pypi.org", "pypi.python.org"})
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
@@ -102,12 +103,15 @@ def render_index(index: Index, environment: Mapping[str, str], file: str) -> dic
 
 
 def render_pinned(name: str, version: str, marker: str, hashes: Iterable[str], file: str) -> str:
-    """`flask==3.1.0 ; python_version >= '3.9' --hash=sha256:…`"""
-    version = version.removeprefix("==").strip().removeprefix("=")
-    if not _NAME.match(name) or not _VERSION.match(version):
-        raise refuse_entry(file, name, f"'{version[:60]}' is no exact version")
+    """`flask==3.1.0 ; python_version >= '3.9' --hash=sha256:…`; a lock names no version for what it could not have."""
+    try:
+        specifier = SpecifierSet("" if version == "*" else version if version[:1] in "<>=!~" else f"=={version}")
+    except InvalidSpecifier:
+        raise refuse_entry(file, name, f"'{version[:60]}' is no version") from None
+    if not _NAME.match(name):
+        raise refuse_entry(file, name, "it is no name of a package")
     found = sorted({value for value in hashes if _HASH.match(value)})
-    return _finish(f"{name}=={version}", marker, found, file, name)
+    return _finish(f"{name}{specifier}", marker, found, file, name)
 
 
 def render_address(name: str, address: str, marker: str, hashes: Iterable[str], file: str) -> str:

@@ -48,6 +48,10 @@ class PipfileLock:
     pipfile_hash: str | None
     """Of the Pipfile that it was made from."""
 
+    def choose_packages(self, _python: str) -> tuple[LockedPackage, ...]:
+        """All of them: each has its own marker."""
+        return self.packages
+
 
 def parse_pipfile_lock(text: str) -> PipfileLock:
     """Raises ToppcloudError when it is not a lock of Pipenv's."""

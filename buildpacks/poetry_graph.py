@@ -1,22 +1,28 @@
 """Which packages of an old poetry.lock the application itself needs: it does not say so before lock-version 2.1.
 
-From the dependencies in pyproject.toml along `[package.dependencies]`. A package is wanted under a marker: any of
-several conjunctions, as {{"sys_platform == 'win32'"}, {"python_version < '3.8'", "os_name == 'nt'"}}.
+From the dependencies in pyproject.toml along `[package.dependencies]`:
+
+[package.dependencies]
+numpy = [{version = ">=1.22", markers = "python_version < \\"3.11\\""}, {version = ">=1.26", markers = "…"}]
 """
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from packaging.markers import Marker
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import Version
 
 from buildpacks.distributions import normalise
 from buildpacks.poetry_constraint import parse_constraint, render_python_marker
 
-_MOST_CONJUNCTIONS = 24
+_MOST_ROUNDS = 10
 _EXTRA = re.compile(r"extra\s*==\s*(['\"])(?P<name>[^'\"]*)\1")
 _REQUIREMENT = re.compile(
     r"\s*(?P<name>[A-Za-z0-9][\w.-]*)\s*(?:\[(?P<extras>[^\]]*)\])?(?P<rest>[^;]*);?(?P<marker>.*)"
@@ -24,8 +30,6 @@ _REQUIREMENT = re.compile(
 _TRUE, _FALSE = 'python_version >= "0"', 'python_version < "0"'
 
 Entry = Mapping[str, Any]
-Conjunctions = frozenset[frozenset[str]]
-ALWAYS: Conjunctions = frozenset({frozenset()})
 
 
 @dataclass(frozen=True)
@@ -38,24 +42,70 @@ class Edge:
     marker: str = ""
 
 
-def choose_main(entries: list[Entry], pyproject: Mapping[str, Any]) -> list[tuple[Entry, str]]:
-    """The packages of the main group, each with the marker under which it is wanted."""
-    by_name: dict[str, list[int]] = {}
-    for place, entry in enumerate(entries):
-        by_name.setdefault(normalise(entry["name"]), []).append(place)
-    wanted: dict[tuple[int, str], Conjunctions] = {}
-    pending: list[tuple[Edge, Conjunctions]] = [(edge, ALWAYS) for edge in list_roots(pyproject)]
+def choose_main(entries: list[Entry], pyproject: Mapping[str, Any], python: str) -> list[Entry]:
+    """The packages of the main group for this version of Python. Of several versions of one, those that fit."""
+    environment = describe_environment(python)
+    by_name: dict[str, list[Entry]] = {}
+    for entry in entries:
+        by_name.setdefault(normalise(entry["name"]), []).append(entry)
+    roots = list(list_roots(pyproject))
+    chosen = {name: _choose_newest(candidates, []) for name, candidates in by_name.items()}
+    for _ in range(_MOST_ROUNDS):
+        wanted = _follow(roots, chosen, environment)
+        fitting = {name: _choose_newest(by_name[name], constraints) for name, constraints in wanted.items()}
+        if all(chosen[name] is entry for name, entry in fitting.items()):
+            break
+        chosen |= fitting
+    return [entry for entry in entries if any(chosen[name] is entry for name in wanted)]
+
+
+def describe_environment(python: str) -> dict[str, str]:
+    """What markers are asked about, of `python` on this machine. Source: PEP 508"""
+    system = os.uname()
+    return {
+        "extra": "",
+        "implementation_name": "cpython",
+        "implementation_version": python,
+        "os_name": os.name,
+        "platform_machine": system.machine,
+        "platform_python_implementation": "CPython",
+        "platform_release": system.release,
+        "platform_system": system.sysname,
+        "platform_version": system.version,
+        "python_full_version": python,
+        "python_version": ".".join(python.split(".")[:2]),
+        "sys_platform": sys.platform,
+    }
+
+
+def _follow(roots: list[Edge], chosen: Mapping[str, Entry], environment: dict[str, str]) -> dict[str, list[str]]:
+    """By name of each package that is wanted, the constraints that others put on it."""
+    wanted: dict[str, list[str]] = {}
+    pending, seen = list(roots), set()
     while pending:
-        edge, above = pending.pop()
-        under = _both(above, edge.marker)
-        for place in _choose_candidates(by_name.get(normalise(edge.name), []), entries, edge.constraint):
-            for extra in ("", *edge.extras):
-                known = wanted.get((place, extra), frozenset())
-                either = _either(known, under)
-                if either != known:
-                    wanted[place, extra] = either
-                    pending += [(inner, either) for inner in _list_edges(entries[place], extra)]
-    return [(entries[place], _render(wanted[place, ""])) for place, extra in sorted(wanted) if not extra]
+        edge = pending.pop()
+        name = normalise(edge.name)
+        if name not in chosen or (edge.marker and not Marker(edge.marker).evaluate(environment)):
+            continue
+        wanted.setdefault(name, []).append(edge.constraint)
+        for extra in ("", *edge.extras):
+            if (name, extra) not in seen:
+                seen.add((name, extra))
+                pending += _list_edges(chosen[name], extra)
+    return wanted
+
+
+def _choose_newest(candidates: list[Entry], constraints: list[str]) -> Entry:
+    fitting = [entry for entry in candidates if all(_admits(text, entry["version"]) for text in constraints)]
+    return max(fitting or candidates, key=lambda entry: Version(entry["version"]))
+
+
+def _admits(constraint: str, version: str) -> bool:
+    """A constraint that cannot be read admits everything: the lock was made by who can read it."""
+    try:
+        return any(SpecifierSet(text).contains(version, prereleases=True) for text in parse_constraint(constraint))
+    except (ValueError, InvalidSpecifier):
+        return True
 
 
 def list_roots(pyproject: Mapping[str, Any]) -> Iterator[Edge]:
@@ -99,40 +149,6 @@ def _without_extra(edge: Edge, extra: str) -> Edge:
         return _TRUE if normalise(match["name"]) == extra else _FALSE
 
     return Edge(edge.name, edge.extras, edge.constraint, _EXTRA.sub(say, edge.marker))
-
-
-def _choose_candidates(places: list[int], entries: list[Entry], constraint: str) -> list[int]:
-    """Of several locked versions those that the constraint admits; all when it cannot be told."""
-    if len(places) < 2:
-        return places
-    try:
-        specifiers = [SpecifierSet(text) for text in parse_constraint(constraint)]
-    except (ValueError, InvalidSpecifier):
-        return places
-    admitted = [
-        place
-        for place in places
-        if any(specifier.contains(entries[place]["version"], prereleases=True) for specifier in specifiers)
-    ]
-    return admitted or places
-
-
-def _both(above: Conjunctions, marker: str) -> Conjunctions:
-    return frozenset(conjunction | {marker} for conjunction in above) if marker else above
-
-
-def _either(one: Conjunctions, other: Conjunctions) -> Conjunctions:
-    """The union, without conjunctions that a shorter one makes needless; too many of them count as `always`."""
-    union = one | other
-    kept = frozenset(c for c in union if not any(shorter < c for shorter in union))
-    return kept if len(kept) <= _MOST_CONJUNCTIONS else ALWAYS
-
-
-def _render(conjunctions: Conjunctions) -> str:
-    if frozenset() in conjunctions:
-        return ""
-    said = (" and ".join(f"({marker})" for marker in sorted(conjunction)) for conjunction in conjunctions)
-    return " or ".join(sorted(f"({text})" for text in said))
 
 
 def _name(text: str) -> re.Match[str] | None:

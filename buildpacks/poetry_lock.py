@@ -44,6 +44,7 @@ _FIRST_UNKNOWN = (3,)
 _PROJECT_KEYS = ("requires-python", "dependencies", "optional-dependencies")
 _OLD_KEYS = ("dependencies", "source", "extras", "dev-dependencies")
 _HASHES_GROUPS_SINCE = (2, 3)
+_WRONG = (KeyError, AttributeError, TypeError, ValueError, RecursionError)
 _MADE_BY = re.compile(r"#.*\bPoetry (\d+)\.(\d+)")
 
 
@@ -51,31 +52,45 @@ _MADE_BY = re.compile(r"#.*\bPoetry (\d+)\.(\d+)")
 class PoetryLock:
     """What of it counts here."""
 
-    packages: tuple[LockedPackage, ...]
+    value: Mapping[str, Any]
+    pyproject: Mapping[str, Any]
     requires_python: str | None
     content_hash: str | None
+
+    def choose_packages(self, python: str) -> tuple[LockedPackage, ...]:
+        """Those of the main group, for `python` as `3.12.4`. Raises ToppcloudError."""
+        metadata, entries = self.value["metadata"], self.value.get("package", [])
+        try:
+            if _parse_version(metadata) >= _FIRST_WITH_GROUPS:
+                chosen = [(entry, _choose_marker(entry)) for entry in entries if "main" in entry["groups"]]
+            else:
+                chosen = [(entry, "") for entry in choose_main(entries, self.pyproject, python)]
+            return tuple(_parse_package(entry, marker, metadata) for entry, marker in chosen)
+        except _WRONG as error:
+            raise _refuse_wrong(error) from error
 
 
 def parse_poetry_lock(text: str, pyproject_text: str) -> PoetryLock:
     """Raises ToppcloudError when it is not a lock of Poetry's, or of one that is not known yet."""
+    value, pyproject = parse_toml(text, FILE), parse_toml(pyproject_text, "pyproject.toml")
     try:
-        value, pyproject = parse_toml(text, FILE), parse_toml(pyproject_text, "pyproject.toml")
         metadata = value["metadata"]
-        version = tuple(int(part) for part in str(metadata.get("lock-version", "1.0")).split("."))
-        if version >= _FIRST_UNKNOWN:
-            raise _refusal(f"Its format is {metadata['lock-version']}; known here: 1 and 2.")
-        entries = value.get("package", [])
-        if version >= _FIRST_WITH_GROUPS:
-            chosen = [(entry, _choose_marker(entry)) for entry in entries if "main" in entry["groups"]]
-        else:
-            chosen = choose_main(entries, pyproject)
-        packages = tuple(_parse_package(entry, marker, metadata) for entry, marker in chosen)
+        is_known = _parse_version(metadata) < _FIRST_UNKNOWN
         requires_python = _parse_requires_python(metadata.get("python-versions", "*"))
         content_hash = metadata.get("content-hash")
-    except (KeyError, AttributeError, TypeError, ValueError, RecursionError) as error:
-        why = str(error) if isinstance(error, ValueError) else "It is not what Poetry writes."
-        raise _refusal(why) from error
-    return PoetryLock(packages, requires_python, content_hash if isinstance(content_hash, str) else None)
+    except _WRONG as error:
+        raise _refuse_wrong(error) from error
+    if not is_known:
+        raise _refusal(f"Its format is {metadata['lock-version']}; known here: 1 and 2.")
+    return PoetryLock(value, pyproject, requires_python, content_hash if isinstance(content_hash, str) else None)
+
+
+def _parse_version(metadata: Mapping[str, Any]) -> tuple[int, ...]:
+    return tuple(int(part) for part in str(metadata.get("lock-version", "1.0")).split("."))
+
+
+def _refuse_wrong(error: Exception) -> ToppcloudError:
+    return _refusal(str(error) if isinstance(error, ValueError) else "It is not what Poetry writes.")
 
 
 def _refusal(why: str) -> ToppcloudError:
