@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from toppcloud.app_layout import AppLayout, SlugLayout, TrialLayout
 from toppcloud.files import remove_tree
 from toppcloud.layout import Layout
-from toppcloud.lock import hold_folder, is_folder_held
+from toppcloud.lock import claim_folder, hold_folder
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,11 @@ def sweep_new_apps(layout: Layout) -> None:
         _sweep(layout.dry_runs.iterdir())
 
 
-def _sweep(folders: Iterator[Path] | list[Path]) -> None:
+def _sweep(folders: Iterable[Path]) -> None:
     for folder in folders:
-        if not is_folder_held(folder):
-            remove_tree(folder)
+        with claim_folder(folder) as is_left:
+            if is_left:
+                remove_tree(folder)
 
 
 @contextlib.contextmanager

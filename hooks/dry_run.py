@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from buildpacks.manifest import read_manifest
@@ -53,14 +53,7 @@ class Tried:
     @property
     def undecided(self) -> str:
         """Why an answer of 500 and above is no refusal: `the release command (...) did not run`. Else empty."""
-        if self.answer is None or self.answer.status < 500:
-            return ""
-        reasons = []
-        if self.slug.release_command:
-            reasons.append(f"the release command ({self.slug.release_command}) did not run")
-        if self.missing:
-            reasons.append(f"{' and '.join(self.missing)} is not there yet")
-        return ", and ".join(reasons)
+        return describe_undone(self.slug, self.missing) if self.answer and self.answer.status >= 500 else ""
 
 
 @dataclass(frozen=True)
@@ -96,7 +89,12 @@ def try_delivery(node: Node, folder: TrialFolder, delivery: Delivery, source: st
             collect_unused_venvs(app, venv_keys_in_use(app))
         size = measure_slug(folder.slug, app.slug(previous.id) if previous else None)
         refuse_leaving(app, delivery, console)
-        answer = start_web(node, folder, slug, config, delivery, cancellation, console)
+        try:
+            answer = start_web(node, folder, slug, config, delivery, cancellation, console)
+        except ToppcloudError as error:
+            if undone := describe_undone(slug, missing):
+                error.why = f"{error.why}\nPerhaps because {undone}.".strip()
+            raise
     tried = Tried(slug, size, answer, tuple(missing))
     refuse_failure(tried)
     tell(folder, tried, source, time.monotonic() - began, console)
@@ -126,6 +124,16 @@ def refuse_leaving(app: AppLayout, delivery: Delivery, console: Console) -> None
     warning = refuse_leaving_data(app, app.release(live.version), slug, kept=kept, may_leave=delivery.leaves_files)
     if warning:
         console.warning(warning)
+
+
+def describe_undone(slug: Slug, missing: Sequence[str]) -> str:
+    """`the release command (python migrate.py) did not run`: why what works after a push may not work here."""
+    reasons = []
+    if slug.release_command:
+        reasons.append(f"the release command ({slug.release_command}) did not run")
+    if missing:
+        reasons.append(f"{' and '.join(missing)} is not there yet")
+    return ", and ".join(reasons)
 
 
 def measure_slug(layout: SlugLayout, previous: SlugLayout | None) -> SlugSize:

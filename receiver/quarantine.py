@@ -22,6 +22,7 @@ from dulwich.object_store import DiskObjectStore
 
 from toppcloud.app_layout import RepositoryLayout
 from toppcloud.files import sync_folder
+from toppcloud.lock import claim_folder, hold_folder
 
 _PARTS_IN_ORDER = (".pack", ".rev", ".idx")  # git sees a pack once it has an index
 
@@ -57,15 +58,15 @@ def open_quarantine(layout: RepositoryLayout) -> Iterator[Quarantine]:
     try:
         fcntl.flock(shared, fcntl.LOCK_SH)
         _sweep(layout)
-        folder, lock = _make_locked_folder(layout.quarantines)
-        try:
-            (folder / "pack").mkdir()
-            store = DiskObjectStore(str(folder), alternates=[str(layout.objects)])
-            with contextlib.closing(store):
-                yield Quarantine(folder, store, layout)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-            os.close(lock)
+        folder = layout.quarantines / secrets.token_hex(4)
+        with hold_folder(folder, mode=0o700):
+            try:
+                (folder / "pack").mkdir()
+                store = DiskObjectStore(str(folder), alternates=[str(layout.objects)])
+                with contextlib.closing(store):
+                    yield Quarantine(folder, store, layout)
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
     finally:
         os.close(shared)
 
@@ -92,31 +93,11 @@ def keep_pushes_out(layout: RepositoryLayout) -> Iterator[bool]:
         os.close(folder)
 
 
-def _make_locked_folder(parent: Path) -> tuple[Path, int]:
-    while True:
-        folder = parent / secrets.token_hex(4)
-        folder.mkdir(mode=0o700)
-        lock = _open_folder(folder)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if folder.exists():
-            return folder, lock
-        os.close(lock)  # somebody swept it in the instant before it was locked
-
-
 def _sweep(layout: RepositoryLayout) -> None:
     for folder in layout.quarantines.iterdir():
-        try:
-            lock = _open_folder(folder)
-        except FileNotFoundError:
-            continue
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pass  # its push is under way
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
-        finally:
-            os.close(lock)
+        with claim_folder(folder) as is_left:
+            if is_left:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _open_folder(folder: Path) -> int:

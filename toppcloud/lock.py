@@ -59,33 +59,36 @@ def hold_lock(path: Path, *, by: str, doing: str, timeout_s: float = 0.0) -> Ite
 
 
 @contextlib.contextmanager
-def hold_folder(path: Path) -> Iterator[None]:
+def hold_folder(path: Path, *, mode: int = 0o755) -> Iterator[None]:
     """Make the folder `path` and hold it while the block runs. Ends with this process, whatever happens to it."""
-    fd = _make_held(path)
+    fd = _make_held(path, mode)
     try:
         yield
     finally:
         os.close(fd)
 
 
-def is_folder_held(path: Path) -> bool:
-    """Whether the process that made it with `hold_folder` still does. What is gone is held by nobody."""
+@contextlib.contextmanager
+def claim_folder(path: Path) -> Iterator[bool]:
+    """Whether nobody holds the folder, nor can while the block runs. One that is gone is not to be had."""
     try:
         fd = _open_folder(path)
-    except OSError:
-        return False
+    except FileNotFoundError:
+        yield False
+        return
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True
+        yield False
+    else:
+        yield True
     finally:
         os.close(fd)
-    return False
 
 
-def _make_held(path: Path) -> int:
+def _make_held(path: Path, mode: int) -> int:
     while True:
-        path.mkdir(mode=0o755)
+        path.mkdir(mode=mode)
         with contextlib.suppress(FileNotFoundError):  # somebody swept it in the instant before it was held
             fd = _open_folder(path)
             fcntl.flock(fd, fcntl.LOCK_EX)

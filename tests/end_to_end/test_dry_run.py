@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -57,24 +58,15 @@ def list_state(node: LiveNode, repository: Repository) -> dict[str, object]:
     }
 
 
-def find_processes(mark: str) -> list[int]:
-    """Those whose environment holds `mark`."""
+def of_trial(repository: Repository) -> list[int]:
+    """Its processes, as their environment tells."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):
-        try:
-            if mark.encode() in (path / "environ").read_bytes():
+        with contextlib.suppress(OSError):
+            variables = (path / "environ").read_bytes().split(b"\0")
+            if {b"TOPPCLOUD_RELEASE=dry-run", f"TOPPCLOUD_APP={repository.app}".encode()} <= {*variables}:
                 found.append(int(path.name))
-        except OSError:
-            continue
     return found
-
-
-def of_trial(repository: Repository) -> list[int]:
-    return [
-        pid
-        for pid in find_processes(f"TOPPCLOUD_APP={repository.app}\0")
-        if b"TOPPCLOUD_RELEASE=dry-run" in Path(f"/proc/{pid}/environ").read_bytes()
-    ]
 
 
 def wait_until(is_so: Callable[[], object], timeout_s: float = 30) -> None:
@@ -236,6 +228,19 @@ def test_apache_of_the_apps_own_is_tried(node: LiveNode, new_app: Make) -> None:
     said = dry_run(repository)
     assert said.status == 0, said.all
     assert "answered / with 200 through its $PORT" in said.err
+    assert not of_trial(repository)
+
+
+def test_silent_web_process_is_told_apart_and_ended(node: LiveNode, new_app: Make) -> None:
+    server = "import socket\ns = socket.create_server(('127.0.0.1', 0))\nprint('here', flush=True)\ns.accept()\n"
+    toml = '[checks]\ntimeout = "2s"\n'
+    files = {"server.py": server, "Procfile": "web: python server.py\nrelease: true\n", "toppcloud.toml": toml}
+    repository = new_app(files | {"requirements.txt": "gunicorn\n"})
+    said = dry_run(repository)
+    assert said.status == 1
+    assert "did not answer within 2 s" in said.err
+    assert "It listens on 127.0.0.1:" in said.err
+    assert "Perhaps because the release command (true) did not run." in said.err
     assert not of_trial(repository)
 
 

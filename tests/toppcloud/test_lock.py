@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from toppcloud.lock import LockBusy, hold_lock, read_holder
+from toppcloud.lock import LockBusy, claim_folder, hold_folder, hold_lock, read_holder
 
 
 def test_the_second_is_told_who_holds_it(tmp_path: Path) -> None:
@@ -65,3 +65,13 @@ def test_lock_of_a_folder_that_was_made_anew_is_the_new_one(tmp_path: Path) -> N
             holder = read_holder(path)
     assert holder
     assert holder.by == "bo"
+
+
+def test_folder_that_is_held_cannot_be_claimed_and_one_that_was_left_can(tmp_path: Path) -> None:
+    folder = tmp_path / "held"
+    with hold_folder(folder), claim_folder(folder) as is_free:
+        assert not is_free
+    with claim_folder(folder) as is_free:
+        assert is_free
+    with claim_folder(tmp_path / "gone") as is_free:
+        assert not is_free
