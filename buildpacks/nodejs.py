@@ -9,7 +9,7 @@ from pathlib import Path
 
 from buildpacks.buildpack import Contribution, Workshop
 from buildpacks.detection import list_others
-from buildpacks.node_modules import FOLDER, KeptModules, digest, remove
+from buildpacks.kept_packages import KeptPackages, describe_changed, digest, remove
 from buildpacks.npm import Npm, NpmFailed, explain, make_npm, suits_range
 from buildpacks.package_json import (
     FILE,
@@ -26,6 +26,7 @@ from toppcloud.errors import ToppcloudError
 from toppcloud.slug import Web
 
 NAME = "nodejs"
+FOLDER = "node_modules"
 VERSION = "nodejs 1"
 NODE = Language("Node.js", "node", ("-p", "process.versions.node"), "nodejs npm")
 LOCKS = ("npm-shrinkwrap.json", "package-lock.json")
@@ -78,7 +79,6 @@ def build(workshop: Workshop, console: Console) -> Contribution:
     package = project.package
     outcome = choose_outcome(workshop, package)
     runtime = choose_node(workshop, package)
-    warnings = []
     if needs_npm(project):
         npm = make_npm(workshop, runtime, console)
         workshop.node.account.own_tree(workshop.source)
@@ -91,7 +91,7 @@ def build(workshop: Workshop, console: Console) -> Contribution:
         if "heroku-cleanup" in package.scripts:
             run_script(npm, "heroku-cleanup")
     else:
-        console.step(f"Node.js {runtime.version}: no packages to install")
+        warnings = tell_nothing_installed(project, runtime, console)
     if outcome.processes is None:
         return contribute_site(workshop, package, outcome, tuple(warnings))
     return Contribution(
@@ -122,7 +122,9 @@ def read_project(source: Path) -> Project:
         text = (source / locks[0]).read_text(errors="replace")
     needed = (*package.dependencies, *(package.dev_dependencies if package.build_script else ()))
     modules = source / FOLDER
-    is_committed = modules.is_dir() and all((modules / name / FILE).is_file() for name in needed)
+    is_committed = (
+        package.has_packages and modules.is_dir() and all((modules / name / FILE).is_file() for name in needed)
+    )
     return Project(package, locks[0] if locks else None, text, is_committed)
 
 
@@ -167,22 +169,19 @@ def needs_npm(project: Project) -> bool:
 def install(npm: Npm, project: Project, console: Console) -> list[str]:
     """node_modules with what the build needs, and the line that says where they came from. Returns warnings."""
     package = project.package
-    if project.is_committed and package.has_packages:
-        console.step(f"Node.js {npm.runtime.version}: {FOLDER} as committed, nothing installed")
-        cure = f"git rm -r --cached {FOLDER}" if project.lock else "npm install && git add package-lock.json"
-        return [f"{FOLDER} is committed and taken as it is. npm would install what the lock says: {cure}"]
-    if not package.has_packages and not package.installs_by_script:
-        console.step(f"Node.js {npm.runtime.version}: no packages to install")
-        return []
-    kept = KeptModules(npm.workshop, list_facts(npm, project))
+    if project.is_committed or not (package.has_packages or package.installs_by_script):
+        return tell_nothing_installed(project, npm.runtime, console)
+    workshop = npm.workshop
+    kept = KeptPackages(workshop, NAME, FOLDER, list_facts(npm, project))
     may_keep = is_reusable(project)
-    reason = kept.find_reason() if may_keep else ""
+    changed = kept.list_changed() if may_keep else None
     with console.timed_step("") as timed:
-        if reason is None:
+        if changed == []:
             kept.take()
             timed.text = f"Node.js {npm.runtime.version}, {project.lock} unchanged: {FOLDER} reused"
             return []
-        timed.text = f"Node.js {npm.runtime.version}, {reason + ': ' if reason else ''}" + run_install(npm, project)
+        why = describe_changed(changed, uses_cache=workshop.uses_cache)
+        timed.text = f"Node.js {npm.runtime.version}, {why}{run_install(npm, project)}"
     if may_keep:
         kept.keep()
     if project.lock is None:
@@ -190,6 +189,16 @@ def install(npm: Npm, project: Project, console: Console) -> list[str]:
             "No package-lock.json: each push may get other versions. Type: npm install && git add package-lock.json"
         ]
     return []
+
+
+def tell_nothing_installed(project: Project, runtime: Runtime, console: Console) -> list[str]:
+    """The line that says why. Returns warnings."""
+    if not project.is_committed:
+        console.step(f"Node.js {runtime.version}: no packages to install")
+        return []
+    console.step(f"Node.js {runtime.version}: {FOLDER} as committed, nothing installed")
+    cure = "git rm -r --cached node_modules" + ("" if project.lock else " && npm install && git add package-lock.json")
+    return [f"{FOLDER} is committed. To have npm install what the lock says instead: {cure}"]
 
 
 def run_install(npm: Npm, project: Project) -> str:

@@ -49,7 +49,7 @@ _MEANINGS = {
     ),
     "ETARGET": (
         "The registry has no such version.",
-        "Correct it: npm install && git add package.json {lock}",
+        "Correct package.json, then: npm install && git add {lock}",
     ),
     "EINTEGRITY": (
         "A package is not what {lock} says it is.",

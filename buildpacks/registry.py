@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from buildpacks import bare_program, nodejs, python, static
+from buildpacks import bare_program, nodejs, python, ruby, static
 from buildpacks.buildpack import Buildpack
 from buildpacks.processes import Declarations
 from toppcloud.errors import ToppcloudError, suggest_nearest
 
-BUILT_IN: dict[str, Buildpack] = {module.NAME: module for module in (python, nodejs, static, bare_program)}
+BUILT_IN: dict[str, Buildpack] = {module.NAME: module for module in (python, ruby, nodejs, static, bare_program)}
 """By name, in the order in which they are asked whether a project is theirs."""
 
 

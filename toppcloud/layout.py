@@ -206,6 +206,11 @@ class Layout:
         return self.cache / "npm"
 
     @property
+    def bundler_cache(self) -> Path:
+        """Bundler's own, for all apps."""
+        return self.cache / "bundler"
+
+    @property
     def build_env(self) -> Path:
         """The operator's variables for every build: package index, certificates, proxies (0600, dotenv)."""
         return self.root / "build.env"

@@ -1,7 +1,7 @@
-"""node_modules, kept from one build of an app to the next: as npm has installed them, before any build script ran.
+"""The packages of an app's language, kept from one build to the next: as they were installed, before any build script.
 
-cache/node_modules.json     what they were installed from; written last, by the node alone: without it there are none
-cache/nodejs/node_modules   a copy, made by the account of pushed code
+cache/nodejs.json             what they were installed from; written last, by the node alone: without it there are none
+cache/nodejs/node_modules     a copy, made by the account of pushed code
 """
 
 from __future__ import annotations
@@ -19,37 +19,37 @@ from toppcloud.files import read_json, write_json
 from toppcloud.program import run
 
 _TIMEOUT_S = 300.0
-FOLDER = "node_modules"
 
 
 @dataclass(frozen=True)
-class KeptModules:
-    """Those of one app, seen by one build. `facts` are all that decides what npm installs: {"Node.js": "20.2.0", …}."""
+class KeptPackages:
+    """Those of one app, seen by one build. `facts` are all that decides what is installed: {"Node.js": "20.2.0", …}."""
 
     workshop: Workshop
+    name: str
+    """The buildpack's."""
+    folder: str
+    """`node_modules`: where they lie in the source."""
     facts: Mapping[str, str]
 
     @property
     def record(self) -> Path:
-        return self.workshop.app.build_cache("node_modules.json")
+        return self.workshop.app.build_cache(f"{self.name}.json")
 
     @property
     def kept(self) -> Path:
-        return self.workshop.cache("nodejs") / FOLDER
+        return self.workshop.cache(self.name) / Path(self.folder).name
 
     @property
     def wanted(self) -> Path:
-        return self.workshop.source / FOLDER
+        return self.workshop.source / self.folder
 
-    def find_reason(self) -> str | None:
-        """Why what is kept is of no use now, for the pusher; None when it is. `` when nothing was kept yet."""
-        if not self.workshop.uses_cache:
-            return "no-cache"
-        before: dict[str, Any] | None = read_json(self.record)
+    def list_changed(self) -> list[str] | None:
+        """What is not as it was when they were installed: [] when all is, None when there are none to be used."""
+        before: dict[str, Any] | None = read_json(self.record) if self.workshop.uses_cache else None
         if before is None or not self.kept.is_dir():
-            return ""
-        changed = [name for name in {**before, **self.facts} if before.get(name) != self.facts.get(name)]
-        return f"{' and '.join(changed)} changed" if changed else None
+            return None
+        return [name for name in {**before, **self.facts} if before.get(name) != self.facts.get(name)]
 
     def take(self) -> None:
         """Copy what is kept into the source."""
@@ -65,9 +65,17 @@ class KeptModules:
             write_json(self.record, dict(self.facts))
 
     def _copy(self, source: Path, target: Path) -> None:
+        account, cancelled = self.workshop.node.account, self.workshop.is_cancelled
         words = ["cp", "--archive", "--no-target-directory", "--reflink=auto", "--", str(source), str(target)]
-        account = self.workshop.node.account
-        run(words, account=account, cwd=Path("/"), timeout_s=_TIMEOUT_S, is_cancelled=self.workshop.is_cancelled)
+        run(["mkdir", "--parents", "--", target.parent], account=account, cwd=Path("/"))
+        run(words, account=account, cwd=Path("/"), timeout_s=_TIMEOUT_S, is_cancelled=cancelled)
+
+
+def describe_changed(changed: list[str] | None, *, uses_cache: bool) -> str:
+    """`Node.js and package-lock.json changed: `, in front of what was done about it."""
+    if changed is None:
+        return "" if uses_cache else "no-cache: "
+    return f"{' and '.join(changed)} changed: "
 
 
 def remove(workshop: Workshop, path: Path) -> None:
