@@ -45,6 +45,10 @@ _KEPT_LINES, _SHOWN_LINES = 200, 20
 _LOOPBACKS = ("127.0.0.1", "::1")
 
 
+class NotUp(ToppcloudError):
+    """The process gave no answer."""
+
+
 @dataclass(frozen=True)
 class TrialAnswer:
     """What the process said."""
@@ -69,7 +73,7 @@ def try_web(
 ) -> TrialAnswer:
     """Start the slug's web process and ask it for what its check names. It has ended when this returns.
 
-    Raises ToppcloudError, with its last lines, when it exits or does not answer in time; Cancelled.
+    Raises NotUp, with its last lines, when it exits or does not answer in time; Cancelled.
     """
     timeout_s = slug.check.timeout_s or node.settings.boot_timeout_s
     start = render_trial(node, app, slug, config, by=by)
@@ -223,8 +227,8 @@ def _wait_for_answer(
         )
 
 
-def _refuse_exit(program: TrialProgram, seconds: float) -> ToppcloudError:
-    return ToppcloudError(
+def _refuse_exit(program: TrialProgram, seconds: float) -> NotUp:
+    return NotUp(
         f"It would not go live: its web process exits at start (status {program.status()}, after {seconds:.1f} s).",
         "Its last lines stand above. Nothing was changed.",
         CURE.again,
@@ -233,8 +237,8 @@ def _refuse_exit(program: TrialProgram, seconds: float) -> ToppcloudError:
     )
 
 
-def _refuse_silence(program: TrialProgram, timeout_s: float) -> ToppcloudError:
-    return ToppcloudError(
+def _refuse_silence(program: TrialProgram, timeout_s: float) -> NotUp:
+    return NotUp(
         f"It would not go live: its web process did not answer within {timeout_s:.0f} s. Nothing was changed.",
         program.describe_listeners(),
         'Bind 127.0.0.1:$PORT, or give it more time in toppcloud.toml: [checks] timeout = "120s"',

@@ -25,7 +25,7 @@ from deploy.release import read_live_release
 from deploy.services.registry import require_service
 from deploy.services.service import BindingState
 from deploy.start import WEB
-from deploy.trial import CURE, TrialAnswer, try_web
+from deploy.trial import CURE, NotUp, TrialAnswer, try_web
 from deploy.trial_folder import TrialFolder
 from hooks.cancellation import Cancellation
 from hooks.pipeline import Delivery, build_slug, lock_build, read_live_slug
@@ -91,9 +91,9 @@ def try_delivery(node: Node, folder: TrialFolder, delivery: Delivery, source: st
         refuse_leaving(app, delivery, console)
         try:
             answer = start_web(node, folder, slug, config, delivery, cancellation, console)
-        except ToppcloudError as error:
+        except NotUp as error:
             if undone := describe_undone(slug, missing):
-                error.why = f"{error.why}\nPerhaps because {undone}.".strip()
+                error.why = f"{error.why}\nPerhaps because {undone}."
             raise
     tried = Tried(slug, size, answer, tuple(missing))
     refuse_failure(tried)
