@@ -72,20 +72,25 @@ def find_new_in_poetry(pyproject: str, lock: str) -> list[str]:
 def compare_uv(pyproject: Mapping[str, Any], lock: Mapping[str, Any]) -> list[str]:
     """How they differ, as `it asks for flask>=3`. What cannot be compared without building something is left to uv."""
     project, packages = pyproject.get("project"), lock.get("package", [])
-    if not isinstance(project, dict) or not isinstance(packages, list):
+    if not isinstance(project, dict) or not isinstance(packages, list) or "name" not in project:
         return []
-    own = normalise(str(project.get("name", "")))
+    own = normalise(str(project["name"]))
     root = next((package for package in packages if normalise(str(package.get("name", ""))) == own), None)
     if root is None:
-        return [f"the project is called {project.get('name')}"]
+        return [f"the project is called {project['name']}"]
     try:
         differences = _compare_dependencies(pyproject, root)
         asked, locked = project.get("requires-python"), lock.get("requires-python")
-        if asked and locked and not _is_same_python(asked, locked) and not pyproject.get("tool", {}).get("uv"):
+        if asked and locked and not _is_same_python(asked, locked) and not _is_workspace(pyproject):
             differences.append(f"requires-python is {asked}")
     except (InvalidRequirement, InvalidSpecifier, AttributeError, KeyError, TypeError, ValueError, RecursionError):
         return []
     return differences
+
+
+def _is_workspace(pyproject: Mapping[str, Any]) -> bool:
+    """Several projects share one lock then, and their Pythons are put together in it."""
+    return "workspace" in pyproject.get("tool", {}).get("uv", {})
 
 
 def _compare_dependencies(pyproject: Mapping[str, Any], root: Mapping[str, Any]) -> list[str]:
