@@ -26,7 +26,7 @@ _NOT_SHOWN = ("Using ", "Bundle complete", "Gems in the groups", "Bundled gems a
 _MEANINGS = {
     5: (
         "A gem could not be compiled, as it seems.",
-        "On the node: apt-get install ruby-dev build-essential, and the library that it names: libpq-dev, libyaml-dev, …",
+        "On the node: apt-get install ruby-dev build-essential, and the library that it names, as libpq-dev",
     ),
     7: ("Gemfile.lock names a gem that is not to be had.", "bundle install && git add Gemfile.lock"),
     16: ("Gemfile and Gemfile.lock do not say the same.", "bundle install && git add Gemfile Gemfile.lock"),
