@@ -1,4 +1,5 @@
-"""THE STORY of a build, one call a step: choose buildpacks, run one after the other, take stock of what they made."""
+"""THE STORY of a build, one call a step: .slugignore, bin/pre_compile, choose buildpacks, run one after the other,
+bin/post_compile, take stock of what they made."""
 
 from __future__ import annotations
 
@@ -9,14 +10,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from buildpacks.app_hooks import POST_COMPILE, PRE_COMPILE, run_hook
 from buildpacks.buildpack import Buildpack, Contribution, PythonPart, Workshop
 from buildpacks.bytecode import Compilation, compile_files, list_compilations, reuse_bytecode
 from buildpacks.manifest import Manifest, ScannedSource, read_manifest, scan_source, write_manifest
 from buildpacks.processes import Declarations, read_declarations
 from buildpacks.registry import choose_buildpacks
 from buildpacks.seal import take_over
+from buildpacks.slugignore import leave_out
 from buildpacks.static import refuse_published_source
-from buildpacks.uv import BuildEnvironment, make_build_environment
+from buildpacks.uv import make_build_environment
 from buildpacks.web_options import check_web_options
 from toppcloud.app_layout import AppLayout, SlugLayout
 from toppcloud.console import Console
@@ -59,14 +62,16 @@ def choose_slug_id(commit: str, now: datetime) -> str:
 def build(request: BuildRequest, console: Console) -> Slug:
     """Make everything that the app needs to run. Raises ToppcloudError or Cancelled; then the slug is not real."""
     source = request.slug.source
-    declarations = read_declarations(source)
-    buildpacks = choose_buildpacks(source, declarations, request.buildpacks)
-    environment = make_build_environment(request.node, request.environment, request.slug.tmp)
+    leave_out(source, console)
     try:
-        contributions = run_buildpacks(request, buildpacks, declarations, environment, console)
-        slug = describe_slug(request, declarations, contributions)
+        workshop = prepare_workshop(request, console)
+        buildpacks = choose_buildpacks(source, workshop.declarations, request.buildpacks)
+        workshop, contributions = run_buildpacks(workshop, buildpacks, console)
+        python = next((part.python for part in contributions if part.python), None)
+        run_hook(workshop, POST_COMPILE, console, venv=request.slug.venv if python else None)
+        slug = describe_slug(request, workshop.declarations, contributions)
         check_web_options(source, slug.web, slug.processes)
-        content_hash = finish_source(request, next((part.python for part in contributions if part.python), None))
+        content_hash = finish_source(request, python)
     finally:
         remove_tree(request.slug.tmp)
     console.step(contributions[-1].processes.why)
@@ -75,34 +80,39 @@ def build(request: BuildRequest, console: Console) -> Slug:
     return dataclasses.replace(slug, content_hash=content_hash)
 
 
-def run_buildpacks(
-    request: BuildRequest,
-    buildpacks: list[Buildpack],
-    declarations: Declarations,
-    environment: BuildEnvironment,
-    console: Console,
-) -> list[Contribution]:
-    """Each in the same folder, with the programs and variables that those before it brought."""
+def prepare_workshop(request: BuildRequest, console: Console) -> Workshop:
+    """bin/pre_compile runs in it first, so that what it writes is part of the project that buildpacks see."""
+    source = request.slug.source
     workshop = Workshop(
         request.node,
         request.app,
         request.slug,
-        declarations,
-        environment,
+        read_declarations(source),
+        make_build_environment(request.node, request.environment, request.slug.tmp),
         request.previous,
         request.is_cancelled,
         uses_cache=request.uses_cache,
     )
+    run_hook(workshop, PRE_COMPILE, console)
+    return dataclasses.replace(workshop, declarations=read_declarations(source))
+
+
+def run_buildpacks(
+    workshop: Workshop, buildpacks: list[Buildpack], console: Console
+) -> tuple[Workshop, list[Contribution]]:
+    """Each in the same folder, with the programs and variables that those before it brought."""
+    source = workshop.source
     contributions = []
     for number, buildpack in enumerate(buildpacks, 1):
         workshop = dataclasses.replace(workshop, is_last=number == len(buildpacks))
         contribution = buildpack.build(workshop, console)
         contributions.append(contribution)
-        paths = tuple(request.slug.source / path for path in contribution.paths)
+        paths = tuple(source / path for path in contribution.paths)
         workshop = dataclasses.replace(
             workshop, paths=(*paths, *workshop.paths), exported={**workshop.exported, **contribution.exported}
         )
-    return contributions
+        take_over(source, workshop.node.account)
+    return workshop, contributions
 
 
 def describe_slug(request: BuildRequest, declarations: Declarations, contributions: list[Contribution]) -> Slug:

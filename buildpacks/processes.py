@@ -8,6 +8,7 @@ from pathlib import Path
 
 from buildpacks.app_json import AppJson, parse_app_json
 from buildpacks.procfile import parse_procfile
+from buildpacks.source_text import read_source_text
 from buildpacks.toppcloud_toml import ToppcloudToml, WebProcess, parse_toppcloud_toml
 from buildpacks.web_default import ASGI_SERVER, WSGI_SERVER, WebDefault, render_command
 from toppcloud.errors import ToppcloudError
@@ -42,7 +43,7 @@ class Processes:
 
 def read_declarations(source: Path) -> Declarations:
     """Procfile, toppcloud.toml and app.json. Raises ToppcloudError quoting file and line."""
-    procfile, toml, app_json = (_read(source / name) for name in ("Procfile", "toppcloud.toml", "app.json"))
+    procfile, toml, app_json = (read_source_text(source, name) for name in ("Procfile", "toppcloud.toml", "app.json"))
     return Declarations(
         None if procfile is None else parse_procfile(procfile),
         ToppcloudToml() if toml is None else parse_toppcloud_toml(toml),
@@ -104,7 +105,3 @@ def _refusal(misspelt: str | None) -> ToppcloudError:
         f"git mv {misspelt} Procfile" if misspelt else "Add a file Procfile with one line: web: gunicorn MODULE:app",
         reason="missing Procfile",
     )
-
-
-def _read(path: Path) -> str | None:
-    return path.read_text(errors="replace") if path.is_file() else None

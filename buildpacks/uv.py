@@ -7,7 +7,7 @@ import re
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from toppcloud.account import Account
@@ -54,6 +54,8 @@ class BuildEnvironment:
     """For uv and the package builds that it starts."""
     app: Mapping[str, str]
     """For the app's own build steps; PATH is without the virtualenv."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Config and service variables, and no others."""
 
     def keyed(self, names: frozenset[str]) -> dict[str, str]:
         """Those that decide what an installation yields: index and build variables, and `names`."""
@@ -79,7 +81,7 @@ def make_build_environment(node: Node, variables: Mapping[str, str], temporary: 
     install.setdefault("UV_HTTP_RETRIES", "2")
     app = {**base, "PYTHONUNBUFFERED": "1", **{k: str(v) for k, v in variables.items()}, "TMPDIR": base["TMPDIR"]}
     app.pop("PYTHONDONTWRITEBYTECODE", None)
-    return BuildEnvironment(install, app)
+    return BuildEnvironment(install, app, {key: str(value) for key, value in variables.items()})
 
 
 def operator_environment(node: Node) -> dict[str, str]:

@@ -168,6 +168,11 @@ class SlugLayout:
         return self.folder / "tmp"
 
     @property
+    def env_dir(self) -> Path:
+        """Config vars for one program of the build, a file for each (0700); gone when it ended."""
+        return self.folder / "env"
+
+    @property
     def public(self) -> Path:
         """Files that the router serves, each at its address: `public/static/app.css`. Regular files and no others."""
         return self.folder / "public"

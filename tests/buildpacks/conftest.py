@@ -60,6 +60,7 @@ class Builder:
     previous: Slug | None = None
     lines: list[str] = field(default_factory=list)
     cancelled_by: str | None = None
+    uses_cache: bool = True
 
     def push(self, files: Mapping[str | bytes, object], environment: Mapping[str, str] | None = None) -> Slug:
         """Export, build and seal. What the pusher sees is in `lines`."""
@@ -79,6 +80,7 @@ class Builder:
                 environment=environment or {},
                 previous=self.previous,
                 is_cancelled=lambda: self.cancelled_by,
+                uses_cache=self.uses_cache,
             )
             slug = build(request, console)
             seal(layout, slug, self.app.slug(self.previous.id) if self.previous else None, self.node.account)
