@@ -271,18 +271,30 @@ def test_node_that_stops_leaves_no_process_and_no_folder_after_its_next_start() 
         assert list(slugs.iterdir()) == before
 
 
-def test_build_of_a_dry_run_can_be_cancelled(node: LiveNode, new_app: Make) -> None:
+def test_push_waits_for_a_dry_run_that_builds_until_that_ends_or_is_cancelled(node: LiveNode, new_app: Make) -> None:
     slow = "import time\nfrom setuptools import setup\ntime.sleep(120)\nsetup(name='slow')\n"
     repository = new_app()
     assert repository.push().status == 0
     before = list_state(node, repository)
+    app = node.layout.app(repository.app)
+    repository.git("switch", "-q", "-c", "feature")
     repository.commit("Slow", {"slow/setup.py": slow, "requirements.txt": "gunicorn\n./slow\n"})
-    push = start_dry_run(repository)
-    wait_until(lambda: read_holder(node.layout.app(repository.app).build_lock))
-    said = repository.toppcloud("builds:cancel")
-    assert "(trying " in said.out, said.all
-    assert push.wait(60) != 0
-    assert list_state(node, repository) == before
+    trying = start_dry_run(repository)
+    wait_until(lambda: read_holder(app.build_lock))
+    repository.git("switch", "-q", "main")
+    repository.commit("Second", {"app.py": plain_files("two")["app.py"]})
+    with (node.folder / "said").open("w+") as said:
+        push = subprocess.Popen(
+            ["git", "push", "toppcloud", "main"], env=node.environment, cwd=repository.path, stderr=said
+        )
+        wait_until(lambda: "is trying" in Path(said.name).read_text())
+        assert list_state(node, repository)["routes"] == before["routes"]
+        cancelled = repository.toppcloud("builds:cancel")
+        assert "(trying " in cancelled.out, cancelled.all
+        assert trying.wait(60) != 0
+        assert push.wait(60) == 0, Path(said.name).read_text()
+    assert node.request(repository.app).text.startswith("two")
+    wait_until(lambda: not app.dry_runs())
 
 
 @pytest.mark.parametrize("victim", ["the pusher", "the session", "the guard"])
@@ -316,7 +328,7 @@ def parent_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-def test_push_waits_for_a_dry_run_that_builds_and_not_for_one_that_starts(node: LiveNode, live_app: Make) -> None:
+def test_nobody_waits_for_a_dry_run_that_starts(node: LiveNode, live_app: Make) -> None:
     repository = live_app()
     repository.commit("Slow", {"app.py": SLEEPING})
     push = start_dry_run(repository)
