@@ -52,9 +52,9 @@ _OWN_WAY = {
     "sqlite3.h": "Python's own sqlite3 needs none of it, and pysqlite3 0.6 or newer comes compiled.",
     "pg_config": "psycopg2-binary comes compiled.",
 }
-_REPOSITORY = re.compile(r"\bgit\+(?P<address>[a-z+]+://[^\s'\"#;]+)")
+_REPOSITORY = re.compile(r"(?:\bgit\+|\bgit\"?\s*[=:]\s*\"(?:git\+)?|\burl\s*=\s*\")(?P<address>[a-z]+://[^\s'\"#;?]+)")
 _GIT_FAILED = re.compile(
-    r"Git operation failed|failed to (?:clone|fetch)|git fetch|Git executable|git.*not found", re.I
+    r"Git operation failed|\bgit fetch\b|\bgit clone\b|Git executable not found|failed to clone into"
 )
 _IGNORED = frozenset({"git+", "error", "warning", "hint", "module", "file", "package"})
 
@@ -88,7 +88,7 @@ def find_unreachable(output: Sequence[str], text: str) -> str | None:
 
 
 def list_repositories(text: str) -> list[str]:
-    """`https://github.com/me/theme` for each `git+https://github.com/me/theme@1f3a9c` in it."""
+    """`https://github.com/me/theme` for `git+https://github.com/me/theme@1f3a9c`, or as the three locks say it."""
     found = []
     for match in _REPOSITORY.finditer(text):
         scheme, _, rest = match["address"].partition("://")
