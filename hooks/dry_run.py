@@ -17,6 +17,7 @@ from buildpacks.virtualenv import collect_unused_venvs
 from deploy.app_settings import read_app_settings
 from deploy.bindings import read_bindings
 from deploy.configuration import read_config
+from deploy.kept_files import list_kept
 from deploy.leaving_files import refuse_leaving_data
 from deploy.live_start import find_live_key
 from deploy.memory_budget import require_memory
@@ -49,11 +50,15 @@ class Tried:
     """None: nothing was started."""
     missing: tuple[str, ...]
     """Services that a push would make."""
+    unseen: tuple[str, ...] = ()
+    """Kept files that hold something, which what is tried does not see."""
 
     @property
     def undecided(self) -> str:
         """Why an answer of 500 and above is no refusal: `the release command (...) did not run`. Else empty."""
-        return describe_undone(self.slug, self.missing) if self.answer and self.answer.status >= 500 else ""
+        if self.answer is None or self.answer.status < 500:
+            return ""
+        return describe_undone(self.slug, self.missing, self.unseen)
 
 
 @dataclass(frozen=True)
@@ -92,10 +97,10 @@ def try_delivery(node: Node, folder: TrialFolder, delivery: Delivery, source: st
         try:
             answer = start_web(node, folder, slug, config, delivery, cancellation, console)
         except NotUp as error:
-            if undone := describe_undone(slug, missing):
+            if undone := describe_undone(slug, missing, find_unseen(app)):
                 error.why = f"{error.why}\nPerhaps because {undone}."
             raise
-    tried = Tried(slug, size, answer, tuple(missing))
+    tried = Tried(slug, size, answer, tuple(missing), find_unseen(app))
     refuse_failure(tried)
     tell(folder, tried, source, time.monotonic() - began, console)
 
@@ -126,13 +131,20 @@ def refuse_leaving(app: AppLayout, delivery: Delivery, console: Console) -> None
         console.warning(warning)
 
 
-def describe_undone(slug: Slug, missing: Sequence[str]) -> str:
+def find_unseen(app: AppLayout) -> tuple[str, ...]:
+    """Kept paths with something in them: a dry run starts without."""
+    return tuple(file.path for file in list_kept(app) if file.size_bytes)
+
+
+def describe_undone(slug: Slug, missing: Sequence[str], unseen: Sequence[str]) -> str:
     """`the release command (python migrate.py) did not run`: why what works after a push may not work here."""
     reasons = []
     if slug.release_command:
         reasons.append(f"the release command ({slug.release_command}) did not run")
     if missing:
         reasons.append(f"{' and '.join(missing)} is not there yet")
+    if unseen:
+        reasons.append(f"the kept files ({', '.join(unseen)}) are left out of a dry run")
     return ", and ".join(reasons)
 
 

@@ -168,6 +168,10 @@ def test_what_is_tried_sees_the_config_and_none_of_the_files(node: LiveNode, new
     said = dry_run(repository)
     assert said.status == 0, said.all
     assert [path.name for path in (app.files / "media").iterdir()] == ["first.txt"]
+    repository.commit("Needs them", {"app.py": "import os\nassert os.path.exists('media/none')\n"})
+    said = dry_run(repository)
+    assert said.status == 1
+    assert "Perhaps because the kept files (media) are left out of a dry run." in said.err
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,10 @@ def test_answer_of_500_is_refused_when_nothing_is_pending() -> None:
             tried(MIGRATING, 500, "postgres"),
             "the release command (python migrate.py) did not run, and postgres is not there yet",
         ),
+        (
+            dataclasses.replace(tried(SLUG, 500), unseen=("db.sqlite3", "media")),
+            "the kept files (db.sqlite3, media) are left out of a dry run",
+        ),
         (tried(MIGRATING, 404, "postgres"), ""),
         (tried(SLUG, 200), ""),
     ],
