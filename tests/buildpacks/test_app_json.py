@@ -1,6 +1,8 @@
 import json
 
-from buildpacks.app_json import parse_app_json, remove_comments
+import pytest
+
+from buildpacks.app_json import AppJson, EnvEntry, parse_app_json, remove_comments
 from toppcloud.slug import ServiceDeclaration
 
 
@@ -11,8 +13,8 @@ def test_postgres_addon_is_a_service_and_others_are_named():
     }"""
     parsed = parse_app_json(text)
     assert parsed.services == (ServiceDeclaration("postgres"),)
-    assert len(parsed.warnings) == 1
     assert "heroku-redis" in parsed.warnings[0]
+    assert "one of addons" in parsed.warnings[1]
 
 
 def test_comments_go_and_strings_stay():
@@ -22,5 +24,88 @@ def test_comments_go_and_strings_stay():
 
 def test_broken_or_odd_app_json_only_warns():
     assert parse_app_json("{").warnings
-    assert parse_app_json("[1]") == parse_app_json('{"addons": {"a": 1}}') == parse_app_json("{}")
+    assert parse_app_json("{}") == AppJson()
     assert parse_app_json("[" * 100_000).warnings
+
+
+def test_env_is_read_in_all_its_forms():
+    text = """{"env": {
+      "DEBUG": "0", // a text
+      "PORTS": 3, "FLAG": true,
+      "EMPTY": "", "NONE": {"description": "to be set"},
+      "SECRET_KEY": {"generator": "secret", "description": "for\\n sessions"},
+      "TOKEN": {"required": true, "description": "of the shop"},
+      "MAYBE": {"required": false, "value": ""},
+      "LEVEL": {"value": 2, "required": true}
+    }}"""
+    parsed = parse_app_json(text)
+    assert parsed.warnings == ()
+    assert parsed.env == (
+        EnvEntry("DEBUG", value="0"),
+        EnvEntry("PORTS", value="3"),
+        EnvEntry("FLAG", value="true"),
+        EnvEntry("EMPTY"),
+        EnvEntry("NONE", "to be set"),
+        EnvEntry("SECRET_KEY", "for sessions", is_secret=True),
+        EnvEntry("TOKEN", "of the shop", required=True),
+        EnvEntry("MAYBE", required=False),
+        EnvEntry("LEVEL", value="2", required=True),
+    )
+
+
+def test_buildpacks_formation_postdeploy_and_check_are_read():
+    text = """{
+      "name": "blog", "stack": "heroku-24", "environments": {"test": {}}, "image": "x",
+      "buildpacks": [{"url": "heroku/nodejs"}, {"url": "https://git.example.com/pack.git"}, "heroku/python"],
+      "formation": {"web": {"quantity": 2, "size": "standard-1x"}, "worker": {"size": "x"}, "clock": {"quantity": 0}},
+      "scripts": {"postdeploy": " python manage.py loaddata first ", "test": "x", "dokku": {"predeploy": "x"}},
+      "healthchecks": {"web": [{"type": "liveness", "path": "/live"},
+                               {"type": "startup", "path": "/health", "timeout": 10, "attempts": 4, "wait": 1}]}
+    }"""
+    parsed = parse_app_json(text)
+    assert parsed.warnings == ()
+    assert parsed.buildpacks == ("heroku/nodejs", "https://git.example.com/pack.git", "heroku/python")
+    assert parsed.formation == {"web": 2, "worker": 1, "clock": 0}
+    assert parsed.postdeploy == "python manage.py loaddata first"
+    assert (parsed.check_path, parsed.check_timeout_s) == ("/health", 44.0)
+    parsed = parse_app_json('{"scripts": {"postdeploy": {"command": "x"}}, "healthchecks": {"web": [{"path": "/a"}]}}')
+    assert (parsed.postdeploy, parsed.check_path, parsed.check_timeout_s) == ("x", "/a", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ('{"env": [1]}', "env is"),
+        ('{"env": {"A-B": "x"}}', "env A-B"),
+        ('{"env": {"PORT": "80"}}', "env PORT"),
+        ('{"env": {"A": ["x"]}}', "env A"),
+        ('{"env": {"A": null}}', "env A"),
+        ('{"env": {"A": "\\u0000"}}', "env A"),
+        ('{"env": {"A": {"value": {}}}}', "env A"),
+        ('{"env": {"A": {"required": "yes"}}}', "env A required"),
+        ('{"env": {"A": {"generator": "uuid"}}}', "env A generator"),
+        ('{"env": {"A": {"description": 3}}}', "env A description"),
+        ('{"addons": "heroku-postgresql"}', "addons"),
+        ('{"addons": [3]}', "addons"),
+        ('{"buildpacks": {"url": "x"}}', "buildpacks"),
+        ('{"buildpacks": [{"uri": "x"}]}', "buildpacks"),
+        ('{"formation": []}', "formation"),
+        ('{"formation": {"web": {"quantity": -1}}}', "formation web"),
+        ('{"formation": {"web": {"quantity": 1e9}}}', "formation web"),
+        ('{"formation": {"web": {"quantity": true}}}', "formation web"),
+        ('{"formation": {"we b": {"quantity": 1}}}', "formation we b"),
+        ('{"scripts": "x"}', "scripts"),
+        ('{"scripts": {"postdeploy": ["x"]}}', "scripts postdeploy"),
+        ('{"healthchecks": {"web": {"path": "/"}}}', "healthchecks web"),
+        ('{"healthchecks": {"web": [{"path": "health"}]}}', "healthchecks web path"),
+        ('{"healthchecks": {"web": [{"path": "/a\\r\\nX: y"}]}}', "healthchecks web path"),
+        ('{"healthchecks": {"web": [{"path": "/a", "timeout": "5"}]}}', "healthchecks web timeout"),
+        ('{"healthchecks": {"web": [{"command": ["true"]}]}}', "healthchecks web command"),
+        ('{"healthchecks": {"web": [{"path": "/a", "type": ["x"]}]}}', ""),
+        ("[1]", "no object"),
+    ],
+)
+def test_wrong_types_are_left_aside_with_the_key_named(text, key):
+    parsed = parse_app_json(text)
+    assert len(parsed.warnings) == (1 if key else 0), parsed.warnings
+    assert key in "".join(parsed.warnings)
