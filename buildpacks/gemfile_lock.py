@@ -1,7 +1,7 @@
 """Gemfile.lock, as Bundler writes it: which gems, for which machines, by which Bundler.
 
 GEM
-  remote: https://rubygems.org/
+  remote: https://gems.example.com/
   specs:
     rack (3.0.8)
       webrick (~> 1.8)

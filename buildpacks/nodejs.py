@@ -23,6 +23,7 @@ from buildpacks.runtime import Language, Runtime, choose_runtime
 from buildpacks.web_default import WebDefault
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
+from toppcloud.node import Node
 from toppcloud.slug import Web
 
 NAME = "nodejs"
@@ -78,7 +79,7 @@ def build(workshop: Workshop, console: Console) -> Contribution:
     project = read_project(workshop.source)
     package = project.package
     outcome = choose_outcome(workshop, package)
-    runtime = choose_node(workshop, package)
+    runtime = choose_node(workshop.node, package)
     if needs_npm(project):
         npm = make_npm(workshop, runtime, console)
         workshop.node.account.own_tree(workshop.source)
@@ -146,24 +147,16 @@ def refuse_other_lock(other: str, locks: list[str]) -> None:
     )
 
 
-def choose_node(workshop: Workshop, package: PackageJson) -> Runtime:
+def choose_node(node: Node, package: PackageJson) -> Runtime:
     """The Node.js that suits `engines`. Raises ToppcloudError when the node has none."""
     wanted = package.engines.get("node", "")
-    return choose_runtime(
-        workshop.node,
-        NODE,
-        workshop.node.settings.node,
-        lambda runtime: suits_range(workshop.node, runtime, wanted),
-        f"package.json wants Node.js {wanted}",
-    )
+    wish = f"package.json wants Node.js {wanted}"
+    return choose_runtime(node, NODE, node.settings.node, lambda runtime: suits_range(node, runtime, wanted), wish)
 
 
 def needs_npm(project: Project) -> bool:
     """Whether there is anything to install or to run: an app without packages is live at once."""
-    package = project.package
-    scripts = ("heroku-prebuild", "heroku-cleanup")
-    has_script = package.build_script or any(name in package.scripts for name in scripts)
-    return bool(has_script or package.installs_by_script or (package.has_packages and not project.is_committed))
+    return has_scripts(project.package) or (project.package.has_packages and not project.is_committed)
 
 
 def install(npm: Npm, project: Project, console: Console) -> list[str]:
@@ -205,12 +198,26 @@ def run_install(npm: Npm, project: Project) -> str:
     """`npm ci` where there is a lock. Returns what ran, for the pusher."""
     is_exact = project.lock is not None and npm.environment.get("USE_NPM_INSTALL", "").lower() != "true"
     words = ["ci"] if is_exact else ["install", "--no-package-lock"] if project.lock is None else ["install"]
-    wants_dev = npm.environment.get("NPM_CONFIG_PRODUCTION", "").lower() != "true"
     try:
-        npm.run(*words, "--include=dev" if wants_dev else "--omit=dev")
+        npm.run(*words, "--include=dev" if wants_development(npm, project) else "--omit=dev")
     except NpmFailed as error:
         raise explain(error, f"npm {words[0]}", project.lock or FILE) from error
     return f"npm {words[0]}" + (f" from {project.lock}" if is_exact else ", without a lock" if not project.lock else "")
+
+
+def wants_development(npm: Npm, project: Project) -> bool:
+    """Whether devDependencies are installed: where a script may need them. NPM_CONFIG_PRODUCTION says so outright, and
+    another NODE_ENV wants them at run time."""
+    said = npm.environment.get("NPM_CONFIG_PRODUCTION", "").lower()
+    if said in ("true", "false"):
+        return said == "false"
+    return has_scripts(project.package) or npm.environment.get("NODE_ENV") != "production"
+
+
+def has_scripts(package: PackageJson) -> bool:
+    """Whether npm runs any script of the project's own in the build."""
+    hooks = ("heroku-prebuild", "heroku-cleanup")
+    return bool(package.build_script or package.installs_by_script or any(name in package.scripts for name in hooks))
 
 
 def is_reusable(project: Project) -> bool:
@@ -228,7 +235,7 @@ def list_facts(npm: Npm, project: Project) -> dict[str, str]:
         "Node.js": f"{npm.runtime.version} {npm.runtime.executable}",
         "npm": str(npm.cli.parent.parent.stat().st_mtime_ns),
         project.lock or FILE: digest(project.lock_text),
-        FILE: digest(project.package.declared),
+        FILE: digest(project.package.declared, wants_development(npm, project)),
         ".npmrc": digest(npmrc.read_text(errors="replace") if is_plain_file(npmrc) else None),
         "variables for npm": digest(npm.keyed()),
     }
@@ -250,8 +257,8 @@ def prune(npm: Npm, project: Project, *, is_site: bool) -> None:
         remove(workshop, modules)
         npm.console.step(f"{FOLDER} removed: nothing runs that needs them")
         return
-    keeps = environment.get("NPM_CONFIG_PRODUCTION", "").lower() in ("true", "false")
-    if keeps or environment.get("NODE_ENV") != "production" or not project.package.dev_dependencies:
+    keeps = "NPM_CONFIG_PRODUCTION" in environment or environment.get("NODE_ENV") != "production"
+    if keeps or not project.package.dev_dependencies or not wants_development(npm, project):
         return
     with npm.console.timed_step("devDependencies removed"):
         try:
