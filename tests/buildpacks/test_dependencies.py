@@ -4,7 +4,13 @@ import pytest
 
 from buildpacks.dependencies import hash_local, read_dependencies
 from buildpacks.detection import detect
-from buildpacks.requirements_txt import LocalRequirement, read_requirements, split_lines
+from buildpacks.requirements_txt import (
+    LocalRequirement,
+    find_invalid_line,
+    plan_editable_repositories,
+    read_requirements,
+    split_lines,
+)
 from toppcloud.errors import ToppcloudError
 
 
@@ -140,3 +146,51 @@ def test_uv_lock_that_leads_outside_is_refused(write_project):
     lock = LOCK.format(kind="directory").replace('"."', '"../../other"')
     with pytest.raises(ToppcloudError, match="outside the project"):
         read(write_project({"uv.lock": lock, "pyproject.toml": ""}))
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("-e git+https://example.com/x@1#egg=x", "x @ git+https://example.com/x@1"),
+        ("--editable=git+https://example.com/x#egg=x&subdirectory=py", "x @ git+https://example.com/x#subdirectory=py"),
+        ("-e git+ssh://git@example.com/x@1", "git+ssh://git@example.com/x@1"),
+    ],
+)
+def test_repository_in_place_is_installed_like_any_other(write_project, line, said):
+    files = {"requirements.txt": "-r req/base.txt\nsix\n", "req/base.txt": f"{line}\nidna # why\n"}
+    planned = plan_editable_repositories(read_requirements(write_project(files)))
+    assert {str(path): text for path, text in planned.items()} == {
+        "requirements.txt": "-r req/base.txt\nsix\n",
+        "req/base.txt": f"{said}\nidna # why\n",
+    }
+
+
+def test_without_a_repository_in_place_files_are_given_as_they_are(write_project):
+    text = "-e ./libs/x\nx @ git+https://example.com/x\n"
+    source = write_project({"requirements.txt": text, "libs/x/setup.py": ""})
+    assert plan_editable_repositories(read_requirements(source)) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("six\nan-invalid-requirement!\n", "requirements.txt, line 2: an-invalid-requirement!"),
+        ("flask=3.1\n", "requirements.txt, line 1: flask=3.1"),
+        ("-r more.txt\n", "more.txt, line 1: six>>1"),
+        ("six==1.0 --hash=sha256:ab\nx @ git+https://example.com/x\nlibs/x\n--no-binary :all:\nx-1.0.whl\n", None),
+        ("private @ https://${TOKEN}@example.com/x.whl\nidna>=3 ; python_version > '3'\n", None),
+    ],
+)
+def test_first_line_that_is_no_requirement(write_project, text, said):
+    source = write_project({"requirements.txt": text, "more.txt": "six>>1", "libs/x/setup.py": ""})
+    assert find_invalid_line(read_requirements(source)) == said
+
+
+def test_requirements_behind_a_link_are_read_inside_the_project_only(write_project):
+    source = write_project({"req/all.txt": "six"})
+    (source / "requirements.txt").symlink_to("req/all.txt")
+    assert read(source).names == {"six"}
+    (source / "requirements.txt").unlink()
+    (source / "requirements.txt").symlink_to("/etc/passwd")
+    with pytest.raises(ToppcloudError, match=r"requirements\.txt cannot be read"):
+        read(source)
