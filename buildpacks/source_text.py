@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 
 from toppcloud.errors import ToppcloudError
@@ -12,7 +13,8 @@ _LARGEST_FILE = 32_000_000
 def read_source_text(source: Path, name: str) -> str | None:
     """The text of the file `name` in the project `source`; None when there is no such file.
 
-    Bytes that are no UTF-8 become U+FFFD, a byte order mark is left out. Raises ToppcloudError when it cannot be read.
+    UTF-8, or UTF-16 as PowerShell writes it: a byte order mark tells, and is left out. Other bytes become U+FFFD.
+    Raises ToppcloudError when it cannot be read.
     """
     path = source / name
     if not path.is_file():
@@ -22,6 +24,8 @@ def read_source_text(source: Path, name: str) -> str | None:
     if why:
         raise ToppcloudError(f"{name} cannot be read.", why, f"Replace it: git add {name}", reason=f"unreadable {name}")
     try:
-        return path.read_text(errors="replace").removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}")
+        content = path.read_bytes()
     except OSError as error:
         raise ToppcloudError(f"{name} cannot be read.", str(error.strerror), reason=f"unreadable {name}") from error
+    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+    return content.decode(encoding, errors="replace").replace("\r\n", "\n")

@@ -194,3 +194,10 @@ def test_requirements_behind_a_link_are_read_inside_the_project_only(write_proje
     (source / "requirements.txt").symlink_to("/etc/passwd")
     with pytest.raises(ToppcloudError, match=r"requirements\.txt cannot be read"):
         read(source)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_requirements_of_windows_are_read(write_project, encoding):
+    source = write_project({"libs/x/setup.py": ""})
+    (source / "requirements.txt").write_bytes("six\r\n-e ./libs/x\r\n".encode(encoding))
+    assert (read(source).names, read(source).local) == ({"six"}, (local("libs/x", True),))
