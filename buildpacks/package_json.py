@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -94,6 +94,21 @@ def read_package_json(source: Path) -> PackageJson | None:
     if path.stat().st_size > _LARGEST_BYTES:
         raise ToppcloudError(f"{FILE} is too large.", "No project's is larger than 4 MB.", reason=f"invalid {FILE}")
     return parse_package_json(path.read_text(errors="replace"))
+
+
+def find_unbuilt(source: Path, programs: Collection[Path]) -> tuple[str, ...]:
+    """A hint for a project of another buildpack, when no npm ran before it (`programs` are the folders that brought).
+
+    What is wrong with package.json is not this project's concern.
+    """
+    try:
+        package = read_package_json(source)
+    except ToppcloudError:
+        return ()
+    if package is None or not package.build_script or any(path.match("node_modules/.bin") for path in programs):
+        return ()
+    cure = "toppcloud buildpacks:add nodejs --index 1"
+    return (f"package.json has a {package.build_script} script, which did not run. To have npm run it: {cure}",)
 
 
 def choose_start(package: PackageJson) -> str | None:

@@ -15,6 +15,7 @@ from buildpacks.installer import Installation
 from buildpacks.interpreter_choice import ensure_project_interpreter, make_rules
 from buildpacks.interpreters import Interpreter
 from buildpacks.lock_in_step import refuse_out_of_step
+from buildpacks.package_json import find_unbuilt
 from buildpacks.processes import Declarations, Processes, choose_processes
 from buildpacks.python_choice import choose_python_request
 from buildpacks.python_version import Lock, PythonRequest, refuse_unsuitable
@@ -52,6 +53,7 @@ def build(workshop: Workshop, console: Console) -> Contribution:
     return Contribution(
         buildpack=VERSION,
         processes=processes,
+        warnings=find_unbuilt(source, workshop.paths),
         python=PythonPart(
             venv_key=venv.key,
             version=interpreter.version,

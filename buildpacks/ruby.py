@@ -13,6 +13,7 @@ from buildpacks.buildpack import Contribution, Workshop
 from buildpacks.bundler import BINS, GEMS, OURS, Bundler, make_bundler
 from buildpacks.gemfile_lock import FILE, GemfileLock, parse_gemfile_lock, suits_platform
 from buildpacks.kept_packages import KeptPackages, describe_changed, digest
+from buildpacks.package_json import find_unbuilt
 from buildpacks.processes import Declarations, choose_processes
 from buildpacks.runtime import Language, Runtime, choose_runtime
 from buildpacks.web_default import WebDefault
@@ -71,7 +72,7 @@ def build(workshop: Workshop, console: Console) -> Contribution:
         paths=("bin", BINS, *runtime.paths),
         environment=environment,
         exported={key: value for key, value in environment.items() if key.startswith("BUNDLE_")},
-        warnings=tuple(list_warnings(workshop, project, runtime)),
+        warnings=(*list_warnings(workshop, project, runtime), *find_unbuilt(workshop.source, workshop.paths)),
     )
 
 

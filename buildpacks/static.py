@@ -12,7 +12,7 @@ from pathlib import Path
 
 from buildpacks.buildpack import Contribution, Workshop
 from buildpacks.detection import has_dependencies, list_others
-from buildpacks.package_json import FILE, choose_start, read_package_json
+from buildpacks.package_json import FILE, choose_start, find_unbuilt, read_package_json
 from buildpacks.processes import Declarations, Processes
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
@@ -63,10 +63,8 @@ def build(workshop: Workshop, _console: Console) -> Contribution:
     site = find_static_site(workshop.source, workshop.declarations)
     web = site.web if site else options if options.static else replace(options, static=WHOLE)
     why = site.why if site else f"static files of {render_folder(web.static or WHOLE)}"
-    package = read_package_json(workshop.source)
-    unbuilt = package.build_script if package and not workshop.paths else None
-    warning = f"package.json has a {unbuilt} script, which did not run. To have it run: toppcloud buildpacks:set nodejs"
-    return Contribution(VERSION, Processes({}, None, why), web=web, warnings=(warning,) if unbuilt else ())
+    warnings = find_unbuilt(workshop.source, workshop.paths)
+    return Contribution(VERSION, Processes({}, None, why), web=web, warnings=warnings)
 
 
 def refuse_published_source(web: Web, process_types: Collection[str]) -> None:

@@ -61,6 +61,7 @@ class Builder:
     lines: list[str] = field(default_factory=list)
     cancelled_by: str | None = None
     uses_cache: bool = True
+    buildpacks: tuple[str, ...] = ()
 
     def push(self, files: Mapping[str | bytes, object], environment: Mapping[str, str] | None = None) -> Slug:
         """Export, build and seal. What the pusher sees is in `lines`."""
@@ -81,6 +82,7 @@ class Builder:
                 previous=self.previous,
                 is_cancelled=lambda: self.cancelled_by,
                 uses_cache=self.uses_cache,
+                buildpacks=self.buildpacks,
             )
             slug = build(request, console)
             seal(layout, slug, self.app.slug(self.previous.id) if self.previous else None, self.node.account)

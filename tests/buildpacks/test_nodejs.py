@@ -189,3 +189,28 @@ def test_setting_names_a_folder_that_goes_onto_the_path(node, folder: Path):
     settings = dataclasses.replace(node.settings, node=str(folder))
     found = nodejs.choose_node(dataclasses.replace(node, settings=settings), nodejs.PackageJson())
     assert (found.version, found.paths) == ("99.1.0", (str(folder),))
+
+
+DJANGO = {
+    "requirements.txt": "django\n",
+    "manage.py": "import os, sys\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'site_settings')\n"
+    "from django.core.management import execute_from_command_line\nexecute_from_command_line(sys.argv)\n",
+    "site_settings.py": "SECRET_KEY = 'x'\nINSTALLED_APPS = ['django.contrib.staticfiles']\nSTATIC_URL = 'static/'\n"
+    "STATIC_ROOT = 'staticfiles'\nSTATICFILES_DIRS = ['assets']\n",
+    "Procfile": "web: gunicorn app:app\n",
+}
+ASSETS_JS = "require('fs').writeFileSync('assets/app.js', require('tool'))\n"
+
+
+@pytest.mark.node
+def test_assets_are_built_before_django_collects_them(builder: Builder):
+    need_npm()
+    files = {**node_files(scripts={"build": "node build.js"}), **DJANGO, "build.js": ASSETS_JS, "assets/a.css": ""}
+    slug = builder.push(files)
+    assert any("buildpacks:add nodejs --index 1" in warning for warning in slug.warnings)
+    builder.buildpacks = ("heroku/nodejs", "python")
+    slug = builder.push(files)
+    source = builder.app.slug(slug.id).source
+    assert (source / "staticfiles/app.js").read_text() == "made by tool"
+    assert (slug.processes, slug.buildpack.split(",")[0]) == ({"web": "gunicorn app:app"}, "nodejs 1")
+    assert not any("buildpacks:add" in warning for warning in slug.warnings)
