@@ -61,10 +61,15 @@ try:
     sys.path[0] = os.path.dirname(os.path.abspath(program))
     runpy.run_path(program, run_name="__main__")
 except Exception as error:
-    kind, frames = type(error), traceback.extract_tb(error.__traceback__)
+    kind, cause = type(error), error
     facts = {"is_database": any(c.__name__ == "OperationalError" for c in kind.__mro__)}
-    if isinstance(error, KeyError) and os.path.basename(frames[-1].filename) in ("os.py", "<frozen os>"):
-        facts["variable"] = str(error.args[0])
+    for _ in range(9):
+        frames = traceback.extract_tb(cause.__traceback__)
+        if isinstance(cause, KeyError) and os.path.basename(frames[-1].filename) in ("os.py", "<frozen os>"):
+            facts["variable"] = str(cause.args[0])
+        cause = cause.__cause__ or cause.__context__
+        if cause is None or "variable" in facts:
+            break
     if isinstance(error, ModuleNotFoundError):
         facts["module"] = str(error.name)
         facts["settings"] = os.environ.get("DJANGO_SETTINGS_MODULE", "")

@@ -33,13 +33,15 @@ def collect_django_static(
     if off or manage_py is None:
         return ()
     bin_folder = workshop.slug.venv / "bin"
+    environment = workshop.step_environment(bin_folder)
+    environment.pop("PYTHONHOME", None)  # the virtualenv knows its own; Heroku's old releases set one as a config var
     with console.timed_step("") as timed:
         workshop.node.account.own_tree(source)
         found = collect_static(
             source,
             manage_py,
             bin_folder / "python",
-            workshop.step_environment(bin_folder),
+            environment,
             workshop.node.account,
             console,
             timeout_s=workshop.node.settings.build_timeout_s,

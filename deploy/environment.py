@@ -62,7 +62,10 @@ def build_environment(
         "TOPPCLOUD_PROCESS": identity.process,
         "SOURCE_VERSION": identity.commit,
     }
-    return {**defaults, **{key: str(value) for key, value in variables.items()}, **ours}
+    environment = {**defaults, **{key: str(value) for key, value in variables.items()}, **ours}
+    if venv:
+        environment.pop("PYTHONHOME", None)  # a virtualenv has its own, and no Python starts with another's
+    return environment
 
 
 def choose_web_concurrency(cores: int | None = None, memory_bytes: int | None = None) -> int:

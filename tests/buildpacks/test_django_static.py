@@ -80,7 +80,16 @@ def test_project_in_a_folder_is_collected_with_its_config_vars(builder):
         "requirements.txt": "-r backend/requirements.txt\n",
         "Procfile": "web: gunicorn --chdir backend blog.wsgi",
     }
-    slug = builder.push(files, {"EXPECTED": "1", "PYTHONPATH": "/invalid", "LD_LIBRARY_PATH": "/invalid"})
+    slug = builder.push(
+        files,
+        {
+            "EXPECTED": "1",
+            "PYTHONPATH": "/invalid",
+            "LD_LIBRARY_PATH": "/invalid",
+            "PATH": "/invalid",
+            "PYTHONHOME": "/invalid",
+        },
+    )
     assert slug.static == (("static", "backend/collected"),)
     assert "collectstatic: 1 file at /static/" in builder.text
     assert (builder.app.slug(slug.id).public / "static/a.css").read_text() == "a {}"
@@ -112,8 +121,18 @@ def test_project_that_asks_its_database_at_import_is_told_so(builder):
     assert "asks its database while it is imported" in error.why
 
 
-def test_missing_variable_is_named(builder):
-    error = refuse(builder, project('import os\nSECRET_KEY = os.environ["MY_KEY"]\n'))
+ASKING = """
+import os
+try:
+    SECRET_KEY = os.environ["MY_KEY"]
+except KeyError as error:
+    raise RuntimeError("Set it") from error
+"""
+
+
+@pytest.mark.parametrize("settings", ['import os\nSECRET_KEY = os.environ["MY_KEY"]\n', ASKING])
+def test_missing_variable_is_named(builder, settings):
+    error = refuse(builder, project(settings))
     assert "the variable MY_KEY" in error.why
     assert "toppcloud config:set MY_KEY=" in error.cure
 
