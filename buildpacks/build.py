@@ -141,10 +141,12 @@ def describe_slug(request: BuildRequest, declarations: Declarations, contributio
         distributions=dict(python.distributions) if python else {},
         content_hash="",
         services=declarations.services(),
-        check=declarations.toml.check,
+        check=declarations.check(),
         web=web,
         kept_paths=declarations.toml.kept_paths,
         static=tuple(item for part in contributions for item in part.static),
+        formation=dict(declarations.app_json.formation),
+        postdeploy=declarations.app_json.postdeploy,
         warnings=(*declarations.app_json.warnings, *(text for part in contributions for text in part.warnings), *idle),
     )
 

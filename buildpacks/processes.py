@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from buildpacks.source_text import read_source_text
 from buildpacks.toppcloud_toml import ToppcloudToml, WebProcess, parse_toppcloud_toml
 from buildpacks.web_default import ASGI_SERVER, WSGI_SERVER, WebDefault, render_command
 from toppcloud.errors import ToppcloudError
-from toppcloud.slug import ServiceDeclaration
+from toppcloud.slug import Check, ServiceDeclaration
 
 RELEASE = "release"
 _MISSPELT = frozenset({"procfile", "procfile.txt", "profile", "procfile.md", "proc", "procfile.web", "procfile.yml"})
@@ -30,6 +31,15 @@ class Declarations:
         """Each service once; toppcloud.toml's words win, since only they have options."""
         named = {service.name: service for service in (*self.app_json.services, *self.toml.services)}
         return tuple(named.values())
+
+    def check(self) -> Check:
+        """How a release shows that it answers; toppcloud.toml's words win."""
+        check, other = self.toml.check, self.app_json
+        return dataclasses.replace(
+            check,
+            path=check.path if self.toml.has_check_path else other.check_path or check.path,
+            timeout_s=other.check_timeout_s if check.timeout_s is None else check.timeout_s,
+        )
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,8 @@ class ToppcloudToml:
     services: tuple[ServiceDeclaration, ...] = ()
     kept_paths: tuple[str, ...] = ()
     check: Check = field(default_factory=Check)
+    has_check_path: bool = False
+    """Whether `[checks] path` is there, the default one included."""
 
 
 def parse_toppcloud_toml(text: str) -> ToppcloudToml:
@@ -67,6 +69,7 @@ def parse_toppcloud_toml(text: str) -> ToppcloudToml:
         services=tuple(service for name in services if (service := _parse_service(name, services[name]))),
         kept_paths=() if files is None else _parse_files(files),
         check=_parse_checks(checks),
+        has_check_path="path" in checks,
     )
 
 

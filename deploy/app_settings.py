@@ -31,6 +31,10 @@ class AppSettings:
     """Whether `ps:stop` was the last word."""
     idle: str | None = None
     """What `ps:idle` set: `15m` or `never`. None: the release's `[web] idle`, else the node's."""
+    seeded_config: tuple[str, ...] = ()
+    """Config vars that app.json gave once: from then on they are the person's, to change or unset."""
+    postdeploy_done: bool = False
+    """Whether the postdeploy script of app.json has succeeded."""
 
 
 def read_app_settings(app: AppLayout) -> AppSettings:
@@ -58,6 +62,7 @@ def edit_app_settings(app: AppLayout, edit: Callable[[AppSettings], AppSettings]
 def _parse(values: dict[str, Any]) -> AppSettings:
     known = {item.name for item in dataclasses.fields(AppSettings)}
     chosen = {key: value for key, value in values.items() if key in known}
-    if "kept_files" in chosen:
-        chosen["kept_files"] = tuple(chosen["kept_files"])
+    for key in ("kept_files", "seeded_config"):
+        if key in chosen:
+            chosen[key] = tuple(chosen[key])
     return AppSettings(**chosen)

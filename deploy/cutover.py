@@ -7,7 +7,7 @@ What fails above ACTIVATE refuses and leaves no trace but the record of the fail
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from deploy.app_lock import lock_release
@@ -72,6 +72,8 @@ class Hooks:
     """Rebuild the slug's virtualenv when it is gone."""
     prepare: Callable[[Release, Slug], None] | None = None
     """The app's release command; None to leave it out."""
+    prepare_first: Callable[[Release, Slug], bool] = lambda _release, _slug: False
+    """After it, when nothing is live yet: the postdeploy script of app.json. Whether there was one to run."""
     before_prepare: Callable[[], None] = lambda: None
     """The last moment at which a vanished pusher, or builds:cancel, still ends the story (raises Cancelled)."""
     before_activate: Callable[[], None] = lambda: None
@@ -106,7 +108,7 @@ def cut_over(node: Node, app: AppLayout, change: Change, hooks: Hooks, console: 
             require_memory(node, app, find_live_key(node.layout, app.name), slug.processes, override=override)
         layout = take_number(app)
         newly_kept: list[str] = []
-        has_prepared = False
+        prepared: list[str] = []
         try:
             with refusing_full_disk():
                 hooks.ensure_runtime(slug)
@@ -114,11 +116,14 @@ def cut_over(node: Node, app: AppLayout, change: Change, hooks: Hooks, console: 
                 release = freeze(node, app, layout, slug, config, live, change.origin)
                 start = render(node, app, release, slug, read_app_settings(app))
                 hooks.before_prepare()
-                has_prepared = prepare(release, slug, hooks)
+                if prepare(release, slug, hooks):
+                    prepared.append("release command")
+                if live is None and hooks.prepare_first(release, slug):
+                    prepared.append("postdeploy script")
                 answer = start_web(node, app, release, slug, start, console, checks=change.checks)
                 hooks.before_activate()
         except BaseException as error:
-            _advise(app, error, console, has_prepared=has_prepared)
+            _advise(app, error, console, prepared)
             undo(node, app, layout, error, console)
             unkeep_paths(node, app, newly_kept)
             raise
@@ -262,12 +267,12 @@ def _refuse_leaving(node: Node, app: AppLayout, live: Release | None, change: Ch
         console.warning(warning)
 
 
-def _advise(app: AppLayout, error: BaseException, console: Console, *, has_prepared: bool) -> None:
+def _advise(app: AppLayout, error: BaseException, console: Console, prepared: Sequence[str]) -> None:
     """Add to a refusal what the person must know of the database, and what the app's own lines tell of its services."""
     if not isinstance(error, ToppcloudError):
         return
-    if has_prepared:
-        error.why = f"{error.why}\nIts release command had run: the database is as that left it.".strip()
+    if prepared:
+        error.why = f"{error.why}\nIts {' and '.join(prepared)} had run: the database is as that left it.".strip()
     if advice := advise_on_output(app, [*console.transcript, *error.output]):
         error.cure = f"{error.cure}\n{advice}".strip()
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from buildpacks.manifest import read_manifest
+from buildpacks.processes import Declarations
 from buildpacks.virtualenv import collect_unused_venvs
 from deploy.app_settings import read_app_settings
 from deploy.bindings import read_bindings
@@ -30,6 +31,8 @@ from deploy.trial import CURE, NotUp, TrialAnswer, try_web
 from deploy.trial_folder import TrialFolder
 from hooks.cancellation import Cancellation
 from hooks.pipeline import Delivery, build_slug, lock_build, read_live_slug
+from hooks.postdeploy import is_pending
+from hooks.seeds import find_seeds, refuse_missing
 from toppcloud.app_layout import AppLayout, SlugLayout
 from toppcloud.console import Console
 from toppcloud.disk import refusing_full_disk
@@ -79,23 +82,24 @@ def try_delivery(node: Node, folder: TrialFolder, delivery: Delivery, source: st
     cancellation = Cancellation(delivery.is_gone)
     with cancellation.listening(), refusing_full_disk():
         console.step(f"dry run of {source.partition(':')[0]}: nothing of {app.name} changes")
-        config = read_config(app)
         previous = read_live_slug(app)
         missing: list[str] = []
 
-        def announce(declared: Iterable[ServiceDeclaration]) -> None:
-            missing.extend(find_missing(app, declared))
+        def announce(declarations: Declarations) -> dict[str, str]:
+            missing.extend(find_missing(app, declarations.services()))
             for name in missing:
                 console.step(f"{name} would be made; this run has no variables of it")
+            return {**read_config(app), **announce_seeds(node, app, declarations, missing, console)}
 
         since = choose_since(app, delivery)
         with lock_build(app, since, cancellation, console):
-            slug = build_slug(node, app, folder.slug, since, config, previous, announce, cancellation, console)
+            built = build_slug(node, app, folder.slug, since, previous, announce, cancellation, console)
             collect_unused_venvs(app, venv_keys_in_use(app))
         size = measure_slug(folder.slug, app.slug(previous.id) if previous else None)
         refuse_leaving(app, delivery, console)
+        slug = built.slug if is_pending(app, built.slug) else dataclasses.replace(built.slug, postdeploy=None)
         try:
-            answer = start_web(node, folder, slug, config, delivery, cancellation, console)
+            answer = start_web(node, folder, slug, built.config, delivery, cancellation, console)
         except NotUp as error:
             if undone := describe_undone(slug, missing, find_unseen(app)):
                 error.why = f"{error.why}\nPerhaps because {undone}."
@@ -141,11 +145,29 @@ def describe_undone(slug: Slug, missing: Sequence[str], unseen: Sequence[str]) -
     reasons = []
     if slug.release_command:
         reasons.append(f"the release command ({slug.release_command}) did not run")
+    if slug.postdeploy:
+        reasons.append(f"the postdeploy script ({slug.postdeploy}) did not run")
     if missing:
         reasons.append(f"{' and '.join(missing)} is not there yet")
     if unseen:
         reasons.append(f"the kept files ({', '.join(unseen)}) are left out of a dry run")
     return ", and ".join(reasons)
+
+
+def announce_seeds(
+    node: Node, app: AppLayout, declarations: Declarations, missing: list[str], console: Console
+) -> dict[str, str]:
+    """Config vars that a push would give the app. Raises ToppcloudError for required ones, unless a `missing` service
+    may be what gives them."""
+    seeds = find_seeds(node, app, declarations.app_json.env)
+    if missing and seeds.missing:
+        names = ", ".join(entry.name for entry in seeds.missing)
+        console.warning(f"app.json requires {names}: not set, unless {' or '.join(missing)} gives it.")
+    else:
+        refuse_missing(app, seeds)
+    if seeds.values:
+        console.step(f"app.json: {', '.join(sorted(seeds.values))} would be set; this run has a value of its own")
+    return seeds.values
 
 
 def measure_slug(layout: SlugLayout, previous: SlugLayout | None) -> SlugSize:
@@ -229,6 +251,8 @@ def list_undone(folder: TrialFolder, tried: Tried) -> list[str]:
     lines = [f"{folder.app.name} does not exist yet, and was not made: a push makes it"] if folder.is_new else []
     if slug.release_command:
         lines.append(f"release command not run: {slug.release_command}")
+    if slug.postdeploy:
+        lines.append(f"postdeploy not run: {slug.postdeploy}")
     if tried.missing:
         lines.append(f"not made: {', '.join(tried.missing)}")
     if workers:

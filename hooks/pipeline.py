@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from dulwich.walk import Walker
 
 from buildpacks.build import BuildRequest, build, choose_slug_id
 from buildpacks.export import export_tree
-from buildpacks.processes import read_declarations
+from buildpacks.processes import Declarations, read_declarations
 from buildpacks.seal import seal
 from buildpacks.virtualenv import collect_unused_venvs
 from deploy.bindings import service_variables
@@ -32,7 +32,10 @@ from deploy.release import Release, read_live_release
 from deploy.start import WEB
 from hooks.cancellation import Cancellation
 from hooks.changes import ensure_runtime
+from hooks.first_formation import hold_first_formation
+from hooks.postdeploy import run_postdeploy
 from hooks.release_command import run_release_command
+from hooks.seeds import seed_config
 from toppcloud.app_layout import AppLayout, SlugLayout
 from toppcloud.console import Console
 from toppcloud.disk import refusing_full_disk
@@ -41,7 +44,7 @@ from toppcloud.errors import ToppcloudError
 from toppcloud.files import remove_tree
 from toppcloud.lock import Holder, LockBusy, hold_lock
 from toppcloud.node import Node
-from toppcloud.slug import ServiceDeclaration, Slug, read_slug
+from toppcloud.slug import Slug, read_slug
 
 _COUNTED_COMMITS = 1000
 _BUILDING, _TRYING = "building", "trying"
@@ -72,18 +75,26 @@ class Delivery:
     move_branch: Callable[[], None] = lambda: None
 
 
+@dataclass(frozen=True)
+class Built:
+    """A slug, and the config vars that it was built with."""
+
+    slug: Slug
+    config: dict[str, str]
+
+
 def deliver(node: Node, app: AppLayout, delivery: Delivery, console: Console) -> Outcome:
     """Build the commit and put it live. Raises ToppcloudError; the old release then serves on."""
     began = time.monotonic()
     cancellation = Cancellation(delivery.is_gone)
     with cancellation.listening(), lock_build(app, delivery, cancellation, console), refusing_full_disk():
         delivery.check_unmoved()
-        config = read_config(app)
-        slug = make_slug(node, app, delivery, config, cancellation, console)
+        built = make_slug(node, app, delivery, cancellation, console)
         try:
-            outcome = put_live(node, app, delivery, slug, config, cancellation, console)
+            with hold_first_formation(app, built.slug, console):
+                outcome = put_live(node, app, delivery, built, cancellation, console)
         except BaseException:
-            remove_tree(app.slug(slug.id).folder)
+            remove_tree(app.slug(built.slug.id).folder)
             raise
         collect_unused_venvs(app, venv_keys_in_use(app))
     tell(node, app, outcome.release, time.monotonic() - began, console)
@@ -125,25 +136,26 @@ def make_slug(
     node: Node,
     app: AppLayout,
     delivery: Delivery,
-    config: dict[str, str],
     cancellation: Cancellation,
     console: Console,
-) -> Slug:
+) -> Built:
     """Export the tree, build in it, seal it. Nothing is left of it when one of these fails."""
     layout = app.slug(choose_slug_id(delivery.commit, now_utc()))
     previous = read_live_slug(app)
     layout.folder.mkdir(mode=0o755)
 
-    def attach(declared: Iterable[ServiceDeclaration]) -> None:
-        provision(node, app, declared, console)
+    def equip(declarations: Declarations) -> dict[str, str]:
+        provision(node, app, declarations.services(), console)
+        seed_config(node, app, declarations.app_json.env, console)
+        return read_config(app)
 
     try:
-        slug = build_slug(node, app, layout, delivery, config, previous, attach, cancellation, console)
-        seal(layout, slug, app.slug(previous.id) if previous else None, node.account)
+        built = build_slug(node, app, layout, delivery, previous, equip, cancellation, console)
+        seal(layout, built.slug, app.slug(previous.id) if previous else None, node.account)
     except BaseException:
         remove_tree(layout.folder)
         raise
-    return slug
+    return built
 
 
 def read_live_slug(app: AppLayout) -> Slug | None:
@@ -157,17 +169,19 @@ def build_slug(
     app: AppLayout,
     layout: SlugLayout,
     delivery: Delivery,
-    config: dict[str, str],
     previous: Slug | None,
-    attach: Callable[[Iterable[ServiceDeclaration]], None],
+    equip: Callable[[Declarations], dict[str, str]],
     cancellation: Cancellation,
     console: Console,
-) -> Slug:
-    """Export the tree, `attach` the services that it declares, build in it. The slug has no record yet."""
+) -> Built:
+    """Export the tree, `equip` the app with what it declares, build with the config vars that this returns.
+
+    The slug has no record yet.
+    """
     commit = delivery.store[delivery.commit.encode()]
     export(app, delivery, commit, layout, console)
     cancellation.raise_if_cancelled()
-    attach(read_declarations(layout.source).services())
+    config = equip(read_declarations(layout.source))
     request = BuildRequest(
         node=node,
         app=app,
@@ -181,7 +195,7 @@ def build_slug(
     )
     slug = build(request, console)
     cancellation.raise_if_cancelled()
-    return slug
+    return Built(slug, config)
 
 
 def export(app: AppLayout, delivery: Delivery, commit: Commit, layout: SlugLayout, console: Console) -> None:
@@ -200,15 +214,14 @@ def put_live(
     node: Node,
     app: AppLayout,
     delivery: Delivery,
-    slug: Slug,
-    config_at_build: dict[str, str],
+    built: Built,
     cancellation: Cancellation,
     console: Console,
 ) -> Outcome:
     """The cutover, with the newest config: what was set while the build ran is part of it."""
 
     def choose_config(config: dict[str, str]) -> dict[str, str]:
-        changed = sorted(key for key in {*config, *config_at_build} if config.get(key) != config_at_build.get(key))
+        changed = sorted(key for key in {*config, *built.config} if config.get(key) != built.config.get(key))
         if changed:
             console.step(f"config changed during the build: {', '.join(changed)} as of now")
         return config
@@ -216,9 +229,12 @@ def put_live(
     def prepare(release: Release, slug: Slug) -> None:
         run_release_command(node, app, release, slug, console)
 
+    def prepare_first(release: Release, slug: Slug) -> bool:
+        return run_postdeploy(node, app, release, slug, console)
+
     change = Change(
-        origin=Origin(delivery.kind, slug.subject, delivery.by),
-        choose_slug=lambda _live: slug.id,
+        origin=Origin(delivery.kind, built.slug.subject, delivery.by),
+        choose_slug=lambda _live: built.slug.id,
         choose_config=choose_config,
         checks=delivery.checks,
         leaves_files=delivery.leaves_files,
@@ -226,6 +242,7 @@ def put_live(
     hooks = Hooks(
         ensure_runtime=ensure_runtime(node, app, console),
         prepare=prepare,
+        prepare_first=prepare_first,
         before_prepare=cancellation.raise_if_cancelled,
         before_activate=delivery.keep_objects,
         after_activate=delivery.move_branch,

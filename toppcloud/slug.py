@@ -90,6 +90,10 @@ class Slug:
     """What lists the Python packages: `pip`, `uv`, `poetry`, `pipenv`, `pyproject`."""
     static: tuple[tuple[str, str], ...] = ()
     """What the router serves below an address of its own, and the folder with it: (("static", "staticfiles"),)."""
+    formation: dict[str, int] = field(default_factory=dict)
+    """How many of each process type app.json wants at first: {"web": 2}."""
+    postdeploy: str | None = None
+    """The command that app.json wants run once, at the first deploy."""
 
 
 def write_slug(layout: SlugLayout, slug: Slug) -> None:
