@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from buildpacks.buildpack import Contribution, PythonPart, Workshop
@@ -15,6 +16,7 @@ from buildpacks.installer import Installation
 from buildpacks.interpreter_choice import ensure_project_interpreter, make_rules
 from buildpacks.interpreters import Interpreter
 from buildpacks.lock_in_step import refuse_out_of_step
+from buildpacks.nltk import NLTK, fetch_corpora
 from buildpacks.package_json import find_unbuilt
 from buildpacks.processes import Declarations, Processes, choose_processes
 from buildpacks.python_choice import choose_python_request
@@ -49,6 +51,9 @@ def build(workshop: Workshop, console: Console) -> Contribution:
     interpreter = ensure_project_interpreter(workshop.node, python, console, workshop.is_cancelled)
     refuse_unsuitable(interpreter.version, python, lock)
     venv = make_virtualenv(workshop, python, interpreter, dependencies, processes, console)
+    if NLTK in venv.distributions:
+        data = fetch_corpora(workshop, workshop.slug.venv / "bin/python", console)
+        workshop = dataclasses.replace(workshop, exported={**workshop.exported, **data})
     static = collect_django_static(workshop, venv.distributions, console)
     return Contribution(
         buildpack=VERSION,
@@ -64,6 +69,7 @@ def build(workshop: Workshop, console: Console) -> Contribution:
             lock_hash=dependencies.lock_hash,
             distributions=venv.distributions,
         ),
+        exported=workshop.exported,
         static=static,
     )
 
