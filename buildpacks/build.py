@@ -107,11 +107,14 @@ def run_buildpacks(
         workshop = dataclasses.replace(workshop, is_last=number == len(buildpacks))
         contribution = buildpack.build(workshop, console)
         contributions.append(contribution)
-        paths = tuple(source / path for path in contribution.paths)
-        workshop = dataclasses.replace(
-            workshop, paths=(*paths, *workshop.paths), exported={**workshop.exported, **contribution.exported}
-        )
         take_over(source, workshop.node.account)
+        paths = tuple(source / path for path in (*contribution.exported_paths, *contribution.paths))
+        workshop = dataclasses.replace(
+            workshop,
+            declarations=read_declarations(source),
+            paths=(*paths, *workshop.paths),
+            exported={**workshop.exported, **contribution.exported},
+        )
     return workshop, contributions
 
 

@@ -93,6 +93,8 @@ class Contribution:
     """Defaults for the app's processes: config vars win."""
     exported: Mapping[str, str] = field(default_factory=dict)
     """Variables for the buildpacks that come after this one."""
+    exported_paths: tuple[str, ...] = ()
+    """Folders of programs for the buildpacks that come after this one, and not at run time."""
     warnings: tuple[str, ...] = ()
     python: PythonPart | None = None
     web: Web | None = None

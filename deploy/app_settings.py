@@ -35,6 +35,8 @@ class AppSettings:
     """Config vars that app.json gave once: from then on they are the person's, to change or unset."""
     postdeploy_done: bool = False
     """Whether the postdeploy script of app.json has succeeded."""
+    buildpacks: tuple[str, ...] = ()
+    """What `buildpacks:set` and its like say. Empty: the project's own files tell."""
 
 
 def read_app_settings(app: AppLayout) -> AppSettings:
@@ -62,7 +64,7 @@ def edit_app_settings(app: AppLayout, edit: Callable[[AppSettings], AppSettings]
 def _parse(values: dict[str, Any]) -> AppSettings:
     known = {item.name for item in dataclasses.fields(AppSettings)}
     chosen = {key: value for key, value in values.items() if key in known}
-    for key in ("kept_files", "seeded_config"):
+    for key in ("kept_files", "seeded_config", "buildpacks"):
         if key in chosen:
             chosen[key] = tuple(chosen[key])
     return AppSettings(**chosen)

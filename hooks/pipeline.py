@@ -22,6 +22,7 @@ from buildpacks.export import export_tree
 from buildpacks.processes import Declarations, read_declarations
 from buildpacks.seal import seal
 from buildpacks.virtualenv import collect_unused_venvs
+from deploy.app_settings import read_app_settings
 from deploy.bindings import service_variables
 from deploy.configuration import read_config
 from deploy.cutover import Change, Hooks, Outcome, cut_over
@@ -191,6 +192,7 @@ def build_slug(
         environment={**service_variables(node, app), **config},
         previous=previous,
         is_cancelled=cancellation.reason,
+        buildpacks=read_app_settings(app).buildpacks,
         uses_cache=delivery.uses_cache,
     )
     slug = build(request, console)

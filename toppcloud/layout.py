@@ -210,6 +210,10 @@ class Layout:
         """Bundler's own, for all apps."""
         return self.cache / "bundler"
 
+    def fetched_buildpack(self, digest: str) -> Path:
+        """A classic buildpack as it was last fetched; see buildpacks/fetched_buildpack.py."""
+        return self.cache / "buildpacks" / digest
+
     @property
     def build_env(self) -> Path:
         """The operator's variables for every build: package index, certificates, proxies (0600, dotenv)."""
