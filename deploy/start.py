@@ -16,6 +16,7 @@ from typing import Any
 from deploy.app_settings import AppSettings
 from deploy.command_text import CommandText, find_gunicorn_config, parse_command, scales_by_workers
 from deploy.environment import ProcessIdentity, build_environment
+from deploy.profile import leaves_processes, with_profile
 from deploy.release import Release, read_environment
 from deploy.render import render_gunicorn_conf, render_program
 from deploy.runner import Place, choose_runner, choose_worker_runner
@@ -158,8 +159,10 @@ class _Renderer:
         for file, text in runner.files.items():
             write_file(self.start_layout.folder / file, text, is_durable=False)
         spec = self._spec(process, {**runner.environment, **environment}, has_socket=is_web and runner.takes_socket)
-        write_json(self.start_layout.spec(name), {**spec, "argv": runner.argv}, mode=0o600, is_durable=False)
-        self._write_program(name, _LAUNCHER, stop_group=runner.stops_group, stop_signal=runner.stop_signal)
+        argv = with_profile(place.source, runner.argv)
+        write_json(self.start_layout.spec(name), {**spec, "argv": argv}, mode=0o600, is_durable=False)
+        stops_group = runner.stops_group or leaves_processes(place.source)
+        self._write_program(name, _LAUNCHER, stop_group=stops_group, stop_signal=runner.stop_signal)
         if is_web:
             self._render_relay(process)
         return process

@@ -8,6 +8,7 @@ from __future__ import annotations
 from deploy.app_settings import read_app_settings, update_app_settings
 from deploy.command_text import parse_command, render_argv
 from deploy.launcher import choose_port
+from deploy.profile import with_profile
 from deploy.release import Release
 from deploy.start import process_environment
 from deploy.web import choose_cure
@@ -29,15 +30,15 @@ def run_postdeploy(node: Node, app: AppLayout, release: Release, slug: Slug, con
     if slug.postdeploy is None or not is_pending(app, slug):
         return False
     settings = read_app_settings(app)
-    port = choose_port()
+    port, source = choose_port(), app.release(release.version).source
     limit_s = node.settings.postdeploy_timeout_s
     console.line(f"-----> postdeploy: {slug.postdeploy}")
     began = console.clock()
     try:
         run(
-            render_argv(parse_command(slug.postdeploy), port),
+            with_profile(source, render_argv(parse_command(slug.postdeploy), port)),
             env=process_environment(node, app, release, slug, settings, "postdeploy.1", port),
-            cwd=app.release(release.version).source,
+            cwd=source,
             timeout_s=limit_s,
             account=node.account,
             on_line=console.detail,
@@ -45,7 +46,9 @@ def run_postdeploy(node: Node, app: AppLayout, release: Release, slug: Slug, con
     except ProgramFailed as failure:
         cure = choose_cure(app, release)
         ending = (
-            f"did not end within {limit_s} s" if failure.status_code is None else f"ended with {failure.status_code}"
+            f"did not end within {limit_s} s (postdeploy_timeout_s)"
+            if failure.status_code is None
+            else f"ended with {failure.status_code}"
         )
         raise ToppcloudError(
             f"v{release.version} was not put live: the postdeploy script of app.json {ending}.",

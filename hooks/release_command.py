@@ -7,6 +7,7 @@ import time
 from deploy.app_settings import read_app_settings
 from deploy.command_text import parse_command, render_argv
 from deploy.launcher import choose_port
+from deploy.profile import with_profile
 from deploy.release import Release
 from deploy.start import process_environment
 from deploy.web import choose_cure
@@ -22,15 +23,15 @@ def run_release_command(node: Node, app: AppLayout, release: Release, slug: Slug
     """Run it in the release's own source folder, its lines shown as they come. Raises ToppcloudError."""
     command = release.release_command
     assert command is not None
-    port = choose_port()
+    port, source = choose_port(), app.release(release.version).source
     environment = process_environment(node, app, release, slug, read_app_settings(app), "release.1", port)
     began = time.monotonic()
     console.line(f"-----> release: {command}")
     try:
         run(
-            render_argv(parse_command(command), port),
+            with_profile(source, render_argv(parse_command(command), port)),
             env=environment,
-            cwd=app.release(release.version).source,
+            cwd=source,
             timeout_s=node.settings.release_timeout_s,
             account=node.account,
             on_line=console.detail,

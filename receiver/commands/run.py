@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from deploy.app_settings import read_app_settings
 from deploy.launcher import choose_port
+from deploy.profile import with_profile
 from deploy.release import require_live_release
 from deploy.start import process_environment
 from receiver.session import Session
@@ -43,9 +44,10 @@ def run_command(session: Session, *, app: str, command: tuple[str, ...]) -> None
     if session.terminal:
         environment["TERM"] = session.terminal.term
     argv = ["/bin/bash", "-c", *command] if len(command) == 1 and " " in command[0] else list(command)
+    source = layout.release(release.version).source
     child = os.fork()
     if child == 0:
-        _become_command(session, argv, environment, layout.release(release.version).source)
+        _become_command(session, with_profile(source, argv), environment, source)
     session.exit(wait_for(child, has_terminal=session.terminal is not None))
 
 
