@@ -18,6 +18,8 @@ from urllib.parse import unquote, urlsplit
 from buildpacks.uv import hide_credentials
 from toppcloud.errors import ToppcloudError
 
+UNREACHABLE, MISSING, UNUSABLE = "unreachable", "missing", "unusable"
+"""Why a buildpack could not be fetched from its address."""
 _REGISTRY = "https://buildpack-registry.s3.amazonaws.com/buildpacks/{name}.tgz"
 _NAMESPACED = re.compile(r"[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9_.-]*\Z")
 _ARCHIVE = re.compile(r"\.(tgz|tar\.gz)\Z")

@@ -37,11 +37,11 @@ from dulwich.errors import GitProtocolError, NotGitRepository
 from dulwich.objects import Commit, ObjectID, Tag
 from dulwich.repo import Repo
 
+from buildpacks.buildpack_address import MISSING, UNREACHABLE, UNUSABLE
 from buildpacks.export import export_tree
 from toppcloud.errors import ToppcloudError
 from toppcloud.files import remove_tree
 
-UNREACHABLE, MISSING, UNUSABLE = "unreachable", "missing", "unusable"
 _ABBREVIATED = re.compile(r"[0-9a-f]{6,40}\Z")
 _CHUNK = 1 << 16
 _MOST_MEMBERS = 100_000

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from buildpacks.buildpack import Workshop
-from buildpacks.buildpack_address import BuildpackAddress
-from buildpacks.fetch_buildpack import MISSING, UNREACHABLE
+from buildpacks.buildpack_address import MISSING, UNREACHABLE, BuildpackAddress
 from toppcloud.acting import act_as
 from toppcloud.build_variables import is_given_to_builds, read_build_variables
 from toppcloud.console import Console

@@ -15,8 +15,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
 from toppcloud.errors import ToppcloudError
 from toppcloud.names import parse_process_type
 
@@ -40,6 +38,8 @@ def parse_release_yaml(content: bytes, shown: str) -> ReleaseYaml:
     """Keys that are not known here are left out. Raises ToppcloudError naming the buildpack `shown`."""
     if len(content) > LARGEST_BYTES:
         raise _refusal(shown, "It is longer than 64 KB.")
+    import yaml  # takes longer to import than a small build, and most builds do without
+
     try:
         value = yaml.safe_load(content)
     except (yaml.YAMLError, RecursionError, ValueError) as error:

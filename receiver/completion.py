@@ -101,6 +101,10 @@ def _values(command: Command, ask: Ask) -> list[str]:
         return [service["name"] for service in ask("services") or ()]
     if command.name == "domains:remove":
         return [domain["host"] for domain in ask("domains") or () if not domain["own"]]
+    if command.name in ("buildpacks:set", "buildpacks:add"):
+        return ["python", "nodejs", "ruby", "static", "program"]
+    if command.name == "buildpacks:remove":
+        return list(ask("buildpacks") or ())
     if command.name == "keys:remove":
         return [person["name"] for person in ask("keys") or ()]
     return {"help": [name.split()[0] for name in COMMANDS], "completion": list(_SCRIPTS)}.get(command.name, [])

@@ -192,6 +192,58 @@ RELEASES = (
     ),
 )
 
+_INDEX = Option(("-i", "--index"), "index", "its number in the list", "N", number=True)
+BUILDPACKS = (
+    Command(
+        "buildpacks",
+        "List what builds the app",
+        "buildpacks",
+        "receiver.commands.buildpacks:list_buildpacks",
+        "When none is set the file .buildpacks tells, then app.json, then what is found in the project. JSON: an array "
+        "of names and addresses, in order.",
+        options=(JSON,),
+        app=True,
+    ),
+    Command(
+        "buildpacks:set",
+        "Set what builds the app, from the next push on",
+        "buildpacks:set https://github.com/heroku/heroku-buildpack-apt",
+        "receiver.commands.buildpacks:set_list",
+        "A built-in one by name (python, nodejs, ruby, static, program), another by a git URL with an optional #TAG, "
+        "an archive's URL, or a folder on the node. One takes the first place of the list, or that of --index; several "
+        "are the whole list. The last one names the process types.",
+        arguments=(Argument("names", "NAME_OR_URL", many=True),),
+        options=(_INDEX,),
+        app=True,
+    ),
+    Command(
+        "buildpacks:add",
+        "Add a buildpack, at the end or at a number",
+        "buildpacks:add nodejs --index 1",
+        "receiver.commands.buildpacks:add",
+        "When none is set yet, the list begins with what was found for the live release.",
+        arguments=(Argument("name", "NAME_OR_URL"),),
+        options=(_INDEX,),
+        app=True,
+    ),
+    Command(
+        "buildpacks:remove",
+        "Take a buildpack out, by name or by number",
+        "buildpacks:remove --index 2",
+        "receiver.commands.buildpacks:remove",
+        arguments=(Argument("name", "NAME_OR_URL", required=False),),
+        options=(_INDEX,),
+        app=True,
+    ),
+    Command(
+        "buildpacks:clear",
+        "Take all out: the project's files tell again",
+        "buildpacks:clear",
+        "receiver.commands.buildpacks:clear",
+        app=True,
+    ),
+)
+
 PROCESSES = (
     Command(
         "ps",
@@ -539,6 +591,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
     "Apps": APPS,
     "Config": CONFIG,
     "Releases": RELEASES,
+    "Buildpacks": BUILDPACKS,
     "Processes": PROCESSES,
     "Output and commands": LOGS,
     "Services and files": SERVICES,

@@ -16,6 +16,7 @@ NODE = {
     "config": ["SECRET", "STRIPE_KEY"],
     "ps": [{"process": "web.1"}, {"process": "web.2"}, {"process": "worker"}],
     "services": [{"name": "postgres"}],
+    "buildpacks": ["nodejs", "python"],
     "domains": [{"host": "blog.localhost", "own": True}, {"host": "example.com", "own": False}],
     "keys": [{"name": "ana"}],
 }
@@ -39,6 +40,8 @@ NODE = {
         (["apps:info", "s"], ["shop"]),
         (["services:remove", ""], ["postgres"]),
         (["domains:remove", ""], ["example.com"]),
+        (["buildpacks:add", "no"], ["nodejs"]),
+        (["buildpacks:remove", ""], ["nodejs", "python"]),
         (["keys:remove", ""], ["ana"]),
         (["help", "builds"], ["builds:cancel"]),
         (["rollback", "--no"], ["--no-check"]),

@@ -23,6 +23,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
 WANTED = """
 apps, apps:create, apps:info, apps:rename, apps:destroy,
 config, config:get, config:set, config:unset, config:import, config:link,
+buildpacks, buildpacks:set, buildpacks:add, buildpacks:remove, buildpacks:clear,
 releases, releases:info, releases:output, rollback, builds:cancel,
 ps, ps:scale, ps:restart, ps:rebuild, ps:stop, ps:start, ps:idle, ps:sleep, logs, run,
 services, services:add, services:remove, services:info, pg:psql, files:keep, files,
