@@ -13,6 +13,7 @@ from pathlib import Path
 from buildpacks.app_hooks import POST_COMPILE, PRE_COMPILE, run_hook
 from buildpacks.buildpack import Buildpack, Contribution, PythonPart, Workshop
 from buildpacks.bytecode import Compilation, compile_files, list_compilations, reuse_bytecode
+from buildpacks.distributions import hash_distributions
 from buildpacks.manifest import Manifest, ScannedSource, read_manifest, scan_source, write_manifest
 from buildpacks.processes import Declarations, read_declarations
 from buildpacks.registry import choose_buildpacks
@@ -71,13 +72,13 @@ def build(request: BuildRequest, console: Console) -> Slug:
         run_hook(workshop, POST_COMPILE, console, venv=request.slug.venv if python else None)
         slug = describe_slug(request, workshop.declarations, contributions)
         check_web_options(source, slug.web, slug.processes)
-        content_hash = finish_source(request, python)
+        scanned = finish_source(request, python)
     finally:
         remove_tree(request.slug.tmp)
     console.step(contributions[-1].processes.why)
     for warning in slug.warnings:
         console.warning(warning)
-    return dataclasses.replace(slug, content_hash=content_hash)
+    return dataclasses.replace(slug, content_hash=scanned.content_hash, size_bytes=scanned.size_bytes)
 
 
 def prepare_workshop(request: BuildRequest, console: Console) -> Workshop:
@@ -142,6 +143,7 @@ def describe_slug(request: BuildRequest, declarations: Declarations, contributio
         manager=python.manager if python else None,
         lock_hash=python.lock_hash if python else None,
         distributions=dict(python.distributions) if python else {},
+        distribution_hashes=find_hashes(request, python) if python else {},
         content_hash="",
         services=declarations.services(),
         check=declarations.check(),
@@ -154,12 +156,20 @@ def describe_slug(request: BuildRequest, declarations: Declarations, contributio
     )
 
 
-def finish_source(request: BuildRequest, python: PythonPart | None) -> str:
-    """The source's manifest, and bytecode for it: linked where the file is as before. Returns the content hash."""
+def find_hashes(request: BuildRequest, python: PythonPart) -> dict[str, str]:
+    """Of each distribution. A shared virtualenv is never altered, so what is known of it holds."""
+    previous = request.previous
+    if previous and previous.distribution_hashes and previous.venv_key and previous.venv_key == python.venv_key:
+        return previous.distribution_hashes
+    return hash_distributions(request.slug.venv)
+
+
+def finish_source(request: BuildRequest, python: PythonPart | None) -> ScannedSource:
+    """The source's manifest, and bytecode for it: linked where the file is as before."""
     account = request.node.account
     scanned = take_stock(request)
     if python is None:
-        return scanned.content_hash
+        return scanned
     compilations: list[Compilation] = list(list_compilations(request.slug.source, python.cache_tag))
     if request.previous:
         older = request.app.slug(request.previous.id)
@@ -175,7 +185,7 @@ def finish_source(request: BuildRequest, python: PythonPart | None) -> str:
         timeout_s=request.node.settings.build_timeout_s,
         is_cancelled=request.is_cancelled,
     )
-    return scanned.content_hash
+    return scanned
 
 
 def take_stock(request: BuildRequest) -> ScannedSource:

@@ -1,21 +1,92 @@
-"""What is installed in a virtualenv, read from its .dist-info folders: no program is run."""
+"""What is installed in a virtualenv, read from its .dist-info folders: no program is run.
+
+flask-3.1.0.dist-info/RECORD: `flask/app.py,sha256=kkpb…,59234`, a line for each file, the path as seen from its folder.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
-from collections.abc import Mapping
+import stat
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 _SEPARATORS = re.compile(r"[-_.]+")
+_LARGEST_RECORD_BYTES = 50_000_000
+_OF_THIS_PLACE = frozenset(
+    {
+        "INSTALLER",
+        "REQUESTED",
+        "RECORD",
+        "RECORD.jws",
+        "RECORD.p7s",
+        "direct_url.json",
+        "uv_build.json",
+        "uv_cache.json",
+    }
+)
 
 
 def read_distributions(venv: Path) -> dict[str, str]:
     """{"flask": "3.1.0"}, by normalised name. Source: https://packaging.python.org/specifications/recording-installed-packages/"""
-    found = {}
+    return {name: version for name, version, _ in sorted(_find(venv))}
+
+
+def hash_distributions(venv: Path) -> dict[str, str]:
+    """{"flask": "sha256:…"}: one hash over the files that each brought. The same wheel has the same one in every place.
+
+    Left out is what installers write for the place: scripts, links to the source. One that names no files has no hash.
+    """
+    hashes = {}
+    for name, _, folder in sorted(_find(venv)):
+        lines = sorted(_choose_lines(_read_record(folder), folder.parent))
+        if lines:
+            hashes[name] = f"sha256:{hashlib.sha256(b''.join(lines)).hexdigest()}"
+    return hashes
+
+
+def _find(venv: Path) -> Iterator[tuple[str, str, Path]]:
     for folder in venv.glob("lib/python3*/site-packages/*.dist-info"):
         name, _, version = folder.name.removesuffix(".dist-info").rpartition("-")
-        found[normalise(name)] = version
-    return dict(sorted(found.items()))
+        yield normalise(name), version, folder
+
+
+def _read_record(folder: Path) -> list[bytes]:
+    try:
+        fd = os.open(folder / "RECORD", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return []
+    with os.fdopen(fd, "rb") as file:
+        info = os.fstat(fd)
+        is_readable = stat.S_ISREG(info.st_mode) and info.st_size <= _LARGEST_RECORD_BYTES
+        return file.read().splitlines() if is_readable else []
+
+
+def _choose_lines(record: list[bytes], packages: Path) -> Iterator[bytes]:
+    is_linked = any(b".dist-info/direct_url.json," in line for line in record)
+    for line in record:
+        path, digest, _ = (*line.rsplit(b",", 2), b"", b"")[:3]
+        name = path.rpartition(b"/")[2]
+        if not digest or name.endswith(b".pyc"):
+            continue
+        if path.endswith(b".dist-info/" + name) and os.fsdecode(name) in _OF_THIS_PLACE:
+            continue
+        if is_linked and (name.startswith(b"__editable__") or (b"/" not in path and name.endswith(b".pth"))):
+            continue
+        if path.startswith(b"../") and b"/bin/" in path and _is_script(packages / os.fsdecode(path.strip(b'"'))):
+            continue
+        yield line + b"\n"
+
+
+def _is_script(path: Path) -> bool:
+    """Whether its first line names an interpreter, and so the virtualenv that it lies in."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return True
+    with os.fdopen(fd, "rb", buffering=0) as file:
+        return not stat.S_ISREG(os.fstat(fd).st_mode) or file.read(2) == b"#!"
 
 
 def normalise(name: str) -> str:

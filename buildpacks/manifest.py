@@ -23,20 +23,23 @@ class Manifest:
 
 @dataclass(frozen=True)
 class ScannedSource:
-    """The manifest, and one hash over it that also tells modes and links."""
+    """The manifest, one hash over it that also tells modes and links, and the size of all files."""
 
     manifest: Manifest
     content_hash: str
+    size_bytes: int
 
 
 def scan_source(source: Path) -> ScannedSource:
     """Read every file once. What is neither file, folder nor link (a build step's socket) is removed."""
     files: dict[bytes, str] = {}
     whole = hashlib.sha256()
+    size_bytes = 0
     for path, info in sorted(_walk(os.fsencode(source), b"")):
         full = os.path.join(os.fsencode(source), path)  # noqa: PTH118 - bytes: names need not be text
         if stat.S_ISREG(info.st_mode):
             files[path] = digest = _hash_file(full)
+            size_bytes += info.st_size
             kind = "x" if info.st_mode & stat.S_IXUSR else "f"
         elif stat.S_ISLNK(info.st_mode):
             digest, kind = os.fsencode(os.readlink(full)).hex(), "l"  # noqa: PTH115 - bytes
@@ -44,7 +47,7 @@ def scan_source(source: Path) -> ScannedSource:
             os.unlink(full)  # noqa: PTH108 - bytes
             continue
         whole.update(f"{kind} {digest} {len(path)} ".encode() + path + b"\n")
-    return ScannedSource(Manifest(files), f"sha256:{whole.hexdigest()}")
+    return ScannedSource(Manifest(files), f"sha256:{whole.hexdigest()}", size_bytes)
 
 
 def write_manifest(path: Path, manifest: Manifest) -> None:

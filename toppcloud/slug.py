@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +15,9 @@ from toppcloud.app_layout import SlugLayout
 from toppcloud.files import read_json, write_json
 
 FORMAT = 1
+_OF_ONE_BUILD = frozenset(
+    {"id", "commit", "subject", "created_at", "venv_key", "python_executable", "size_bytes", "warnings"}
+)
 
 
 @dataclass(frozen=True)
@@ -94,11 +99,21 @@ class Slug:
     """How many of each process type app.json wants at first: {"web": 2}."""
     postdeploy: str | None = None
     """The command that app.json wants run once, at the first deploy."""
+    distribution_hashes: dict[str, str] = field(default_factory=dict)
+    """{"flask": "sha256:…"}: over the files of each; see buildpacks/distributions.py."""
+    size_bytes: int = 0
+    """Of the source's files as built, without bytecode."""
+
+    @property
+    def hash(self) -> str:
+        """One over all that runs. When, where and from which commit it was built is no part of it."""
+        parts = {key: value for key, value in dataclasses.asdict(self).items() if key not in _OF_ONE_BUILD}
+        return f"sha256:{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()}"
 
 
 def write_slug(layout: SlugLayout, slug: Slug) -> None:
     """Make the slug real: from here on nothing runs or writes in its folder."""
-    write_json(layout.record, {"format": FORMAT, **dataclasses.asdict(slug)})
+    write_json(layout.record, {"format": FORMAT, "hash": slug.hash, **dataclasses.asdict(slug)})
 
 
 def read_slug(layout: SlugLayout) -> Slug | None:
@@ -107,6 +122,7 @@ def read_slug(layout: SlugLayout) -> Slug | None:
     if value is None:
         return None
     del value["format"]
+    value.pop("hash", None)
     value["services"] = tuple(ServiceDeclaration(**item) for item in value["services"])
     value["check"] = Check(**value["check"])
     web = value.get("web", {})

@@ -31,6 +31,15 @@ def test_slug_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read_slug(SlugLayout(tmp_path)) == SLUG
 
 
+def test_record_holds_one_hash_over_all_that_runs(tmp_path: Path) -> None:
+    write_slug(SlugLayout(tmp_path), SLUG)
+    assert json.loads(SlugLayout(tmp_path).record.read_text())["hash"] == SLUG.hash
+    elsewhere = dataclasses.replace(SLUG, id="b", created_at="2027", venv_key="0f", python_executable="/opt/python3")
+    assert elsewhere.hash == SLUG.hash
+    for change in ({"content_hash": "sha256:01"}, {"distribution_hashes": {"flask": "sha256:01"}}, {"processes": {}}):
+        assert dataclasses.replace(SLUG, **change).hash != SLUG.hash  # type: ignore[arg-type]
+
+
 def test_slug_of_an_older_version_has_the_defaults(tmp_path: Path) -> None:
     layout = SlugLayout(tmp_path)
     write_slug(layout, SLUG)
