@@ -22,8 +22,9 @@ from buildpacks.processes import Declarations, Processes, choose_processes
 from buildpacks.python_choice import choose_python_request
 from buildpacks.python_version import Lock, PythonRequest, refuse_unsuitable
 from buildpacks.python_version_files import read_python_version_files
+from buildpacks.recipe import explain
 from buildpacks.static import refuse_published_source
-from buildpacks.virtualenv import Virtualenv, ensure_virtualenv
+from buildpacks.virtualenv import Virtualenv, ensure_virtualenv, read_virtualenv
 from buildpacks.web_default import choose_web_default
 from toppcloud.console import Console
 from toppcloud.slug import Slug
@@ -104,22 +105,33 @@ def make_virtualenv(
         workshop.environment.install,
         choose_servers(commands),
         is_cancelled=workshop.is_cancelled,
+        is_fresh=not workshop.uses_cache,
     )
     keyed = workshop.environment.keyed(dependencies.variables)
-    older = workshop.app.slug(workshop.previous.id).venv if workshop.previous else None
+    before = read_virtualenv(workshop.app.slug(workshop.previous.id).venv, None) if workshop.previous else None
+    older = before.path if before and workshop.uses_cache else None
     with console.timed_step("") as timed:
         venv = ensure_virtualenv(workshop.app, workshop.slug, installation, keyed, older, console)
         timed.text = f"Python {interpreter.version} ({python.origin}), " + describe_virtualenv(
-            venv, interpreter, dependencies, workshop.previous
+            venv, dependencies, workshop.previous, explain_new(before, venv, workshop)
         )
     if venv.is_new and venv.added:
         console.detail(f"{' and '.join(venv.added)} added: not in {dependencies.file}, and needed to run it")
     return venv
 
 
-def describe_virtualenv(
-    venv: Virtualenv, interpreter: Interpreter, dependencies: Dependencies, previous: Slug | None
-) -> str:
+def explain_new(before: Virtualenv | None, venv: Virtualenv, workshop: Workshop) -> list[str]:
+    """Why the virtualenv of the live release is not used again, but for its lock."""
+    if not workshop.uses_cache:
+        return ["no cache was asked for"]
+    if before is None:
+        return ["the one before is gone"]
+    if before.recipe is None or venv.recipe is None:
+        return ["an older toppcloud made the one before"]
+    return explain(before.recipe, venv.recipe)
+
+
+def describe_virtualenv(venv: Virtualenv, dependencies: Dependencies, previous: Slug | None, reasons: list[str]) -> str:
     """`requirements.txt changed (+httpx 0.28.1, django 5.2.8 -> 5.2.9): new virtualenv`"""
     file = dependencies.file
     is_same_lock = previous is not None and previous.lock_hash == dependencies.lock_hash
@@ -129,12 +141,11 @@ def describe_virtualenv(
     count = f"{len(venv.distributions)} package{'' if len(venv.distributions) == 1 else 's'}"
     if venv.key is None:
         return f"{file}: the project installs itself, so a virtualenv of its own, {count}"
-    if previous is None:
+    if previous is None or previous.python_version is None:
         return f"{file}: new virtualenv, {count}"
     changes = describe_changes(previous.distributions, venv.distributions)
-    if not is_same_lock:
-        return f"{file} changed{f' ({changes})' if changes else ''}: new virtualenv"
-    if previous.python_version != interpreter.version:
-        return f"before it was {previous.python_version}: new virtualenv, {count}"
-    reason = f"other packages ({changes})" if changes else "its settings changed, or it was gone"
-    return f"{file} unchanged, but {reason}: new virtualenv"
+    if is_same_lock:
+        why = [*reasons, *([f"other packages ({changes})"] if changes else [])] or ["the one before was not whole"]
+        return f"{file} unchanged, but {', '.join(why)}: new virtualenv, {count}"
+    said = f"{file} changed{f' ({changes})' if changes else ''}"
+    return f"{', '.join([*reasons, said])}: new virtualenv"

@@ -1,38 +1,38 @@
 """Virtualenvs: shared by an app's releases under a key, made aside, renamed when whole, never altered afterwards.
 
-venvs/3f9c0a81b2d4e6f7/toppcloud.json     what it was made from; written before the rename
+venvs/3f9c0a81b2d4e6f7/toppcloud.json       what it was made from; written before the rename
+venvs/3f9c0a81b2d4e6f7.9c04/toppcloud.json  one of the same recipe that was made afresh: the newest is used from then on
 A project that installs itself gets a private one, in its slug.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
+import dataclasses
 import functools
-import hashlib
-import json
 import os
 import secrets
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from buildpacks.bytecode import Compilation, compile_files, find_same_file, list_compilations, reuse_bytecode
-from buildpacks.dependencies import hash_local
 from buildpacks.distributions import read_distributions
 from buildpacks.editable import rebase_editables
 from buildpacks.installer import Installation, fill_virtualenv
+from buildpacks.recipe import Recipe, compute_key, parse_recipe, read_recipe
+from toppcloud.account import Account
 from toppcloud.acting import act_as
-from toppcloud.app_layout import AppLayout, SlugLayout
+from toppcloud.app_layout import AppLayout, SlugLayout, list_names
 from toppcloud.console import Console
 from toppcloud.files import read_json, remove_tree, swap_symlink, write_json
+from toppcloud.lock import claim_folder, hold_folder, hold_lock
 from toppcloud.tree import take_folders
 
 RECORD = "toppcloud.json"
-_KEY_LENGTH = 16
 _FORMAT = 1
+_LOCK_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class Virtualenv:
     distributions: Mapping[str, str]
     added: tuple[str, ...]
     """What was installed though the app did not ask for it."""
+    recipe: Recipe | None = None
+    """What it was made from. None: an older toppcloud made it, and did not say."""
 
 
 def ensure_virtualenv(
@@ -59,28 +61,27 @@ def ensure_virtualenv(
 
     `keyed` are the variables that decide what an installation yields; `older` is a virtualenv to take bytecode from.
     """
+    recipe = read_recipe(installation, keyed)
     if installation.dependencies.installs_itself:
-        return _make_private(slug, installation, older, console)
-    key = compute_key(installation, keyed)
-    path = app.venv(key)
-    swap_symlink(slug.venv, Path("../../venvs", key))  # before it exists: what a slug links to is never collected
-    found = read_virtualenv(path, key)
-    return found or _make_shared(app, key, installation, older, console)
+        return _make_private(slug, recipe, installation, older, console)
+    key = compute_key(recipe, keyed)
+    with hold_lock(app.venvs_lock, by="build", doing="choosing a virtualenv", timeout_s=_LOCK_TIMEOUT_S):
+        found = None if installation.is_fresh else find_newest(app, key)
+        name = found.path.name if found else choose_name(app, key)
+        swap_symlink(slug.venv, Path("../../venvs", name))  # what a slug leads to is not collected
+    return found or _make_shared(app, name, recipe, installation, older, console)
 
 
-def compute_key(installation: Installation, keyed: Mapping[str, str]) -> str:
-    """16 hexadecimal digits over everything that decides what is installed."""
-    dependencies = installation.dependencies
-    parts = [
-        _FORMAT,
-        dependencies.manager,
-        dependencies.lock_text,
-        installation.interpreter.build,
-        installation.servers,
-        sorted(keyed.items()),
-        hash_local(installation.source, dependencies.local) if dependencies.local else "",
-    ]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:_KEY_LENGTH]
+def find_newest(app: AppLayout, key: str) -> Virtualenv | None:
+    """The whole virtualenv of that recipe; of several the one that was made last."""
+    paths = [app.venv(key), *app.venvs.glob(f"{key}.*")]
+    found = [venv for path in paths if (venv := read_virtualenv(path, path.name))]
+    return max(found, key=lambda venv: (venv.path / RECORD).stat().st_mtime_ns, default=None)
+
+
+def choose_name(app: AppLayout, key: str) -> str:
+    """For a new one of that recipe. What lies there already is left alone: releases may run in it."""
+    return f"{key}.{secrets.token_hex(2)}" if app.venv(key).exists() else key
 
 
 def read_virtualenv(path: Path, key: str | None) -> Virtualenv | None:
@@ -88,60 +89,60 @@ def read_virtualenv(path: Path, key: str | None) -> Virtualenv | None:
     record: dict[str, Any] | None = read_json(path / RECORD)
     if record is None or not (path / "bin/python").exists():
         return None
-    return Virtualenv(path, key, False, record["distributions"], tuple(record["added"]))
+    recipe = parse_recipe(record.get("recipe"))
+    return Virtualenv(path, key, False, record["distributions"], tuple(record["added"]), recipe)
 
 
 def collect_unused_venvs(app: AppLayout, keys_in_use: set[str]) -> None:
-    """Remove shared virtualenvs that no slug leads to, and what killed builds left. The folder is listed before the
-    links are read, so one that is made meanwhile is safe: its link is there first."""
-    try:
-        names = [path.name for path in app.venvs.iterdir()]
-    except FileNotFoundError:
-        return
-    kept = set(keys_in_use)
-    for link in app.slugs.glob("*/venv"):
-        with contextlib.suppress(OSError):
-            kept.add(link.readlink().name)
-    for name in names:
-        path = app.venv(name)
-        if name.startswith("."):
-            if not _is_being_made(path):
-                remove_tree(path)
-        elif name not in kept:
-            remove_tree(path)
+    """Remove shared virtualenvs that no slug leads to, and what killed builds left.
+
+    They are renamed first, under the lock under which a build chooses one: none that goes can still be chosen.
+    """
+    with hold_lock(app.venvs_lock, by="build", doing="collecting virtualenvs", timeout_s=_LOCK_TIMEOUT_S):
+        kept = keys_in_use | {link.readlink().name for link in app.slugs.glob("*/venv") if link.is_symlink()}
+        for name in [name for name in list_names(app.venvs) if not name.startswith(".") and name not in kept]:
+            app.venv(name).rename(app.unfinished_venv(secrets.token_hex(4)))
+    for name in [name for name in list_names(app.venvs) if name.startswith(".")]:
+        with claim_folder(app.venv(name)) as is_left:
+            if is_left:
+                remove_tree(app.venv(name))
 
 
 def _make_shared(
-    app: AppLayout, key: str, installation: Installation, older: Path | None, console: Console
+    app: AppLayout, name: str, recipe: Recipe, installation: Installation, older: Path | None, console: Console
 ) -> Virtualenv:
+    account = installation.node.account
     app.venvs.mkdir(exist_ok=True)
-    final = app.venv(key)
-    remove_tree(final)
-    aside = app.unfinished_venv(secrets.token_hex(_KEY_LENGTH)[: _KEY_LENGTH - len(".new-")])
-    with _marked_as_being_made(aside):
+    final = app.venv(name)
+    aside = app.unfinished_venv(secrets.token_hex(4))
+    with hold_folder(aside):
         try:
-            venv = _fill(installation, aside, key, older, console)
-            act_as(installation.node.account, functools.partial(relocate_scripts, aside, aside, final))
-            _seal(aside, venv, installation)
+            venv = _fill(installation, aside, name, recipe, older, console)
+            act_as(account, functools.partial(relocate_scripts, aside, aside, final))
+            seal_virtualenv(aside, render_record(venv, installation), account)
             os.sync()
             aside.rename(final)
         except BaseException:
             remove_tree(aside)
             raise
-    return Virtualenv(final, key, True, venv.distributions, venv.added)
+    return dataclasses.replace(venv, path=final)
 
 
-def _make_private(slug: SlugLayout, installation: Installation, older: Path | None, console: Console) -> Virtualenv:
+def _make_private(
+    slug: SlugLayout, recipe: Recipe, installation: Installation, older: Path | None, console: Console
+) -> Virtualenv:
     path = slug.private_venv
     remove_tree(path)
     path.mkdir()
-    venv = _fill(installation, path, None, older, console)
-    _seal(path, venv, installation)
+    venv = _fill(installation, path, None, recipe, older, console)
+    seal_virtualenv(path, render_record(venv, installation), installation.node.account)
     swap_symlink(slug.venv, path.name)
     return venv
 
 
-def _fill(installation: Installation, path: Path, key: str | None, older: Path | None, console: Console) -> Virtualenv:
+def _fill(
+    installation: Installation, path: Path, key: str | None, recipe: Recipe, older: Path | None, console: Console
+) -> Virtualenv:
     """Install into the empty folder `path` and compile. What packages put there may be traps: root stays out."""
     node = installation.node
     node.account.own(path)
@@ -155,7 +156,7 @@ def _fill(installation: Installation, path: Path, key: str | None, older: Path |
         timeout_s=node.settings.build_timeout_s,
         is_cancelled=installation.is_cancelled,
     )
-    return Virtualenv(path, key, True, read_distributions(path), added)
+    return Virtualenv(path, key, True, read_distributions(path), added, recipe)
 
 
 def _tidy(venv: Path, source: Path, cache_tag: str, older: Path | None) -> list[tuple[str, str, str]]:
@@ -168,7 +169,8 @@ def _tidy(venv: Path, source: Path, cache_tag: str, older: Path | None) -> list[
     return [(str(item.source), str(item.target), item.shown) for item in compilations]
 
 
-def _render_record(venv: Virtualenv, installation: Installation) -> dict[str, Any]:
+def render_record(venv: Virtualenv, installation: Installation) -> dict[str, Any]:
+    """What toppcloud.json says: of what it was made, and what is in it."""
     interpreter, dependencies = installation.interpreter, installation.dependencies
     return {
         "format": _FORMAT,
@@ -176,6 +178,7 @@ def _render_record(venv: Virtualenv, installation: Installation) -> dict[str, An
         "python": {"executable": str(interpreter.executable), "version": interpreter.version},
         "manager": dependencies.manager,
         "lock_hash": dependencies.lock_hash,
+        "recipe": dataclasses.asdict(venv.recipe) if venv.recipe else None,
         "distributions": dict(venv.distributions),
         "added": list(venv.added),
     }
@@ -216,39 +219,12 @@ def relocate_scripts(venv: Path, old_path: Path, new_path: Path) -> None:
             aside.replace(path)
 
 
-def _seal(path: Path, venv: Virtualenv, installation: Installation) -> None:
+def seal_virtualenv(path: Path, record: Mapping[str, Any], account: Account) -> None:
     """Write the record. Nothing else is added or removed: as root the folders become root's, else read-only."""
-    record = _render_record(venv, installation)
-    if not installation.node.account.is_self:
+    if not account.is_self:
         take_folders(path)
         write_json(path / RECORD, record)
         return
     write_json(path / RECORD, record)
     for folder, _, _ in os.walk(path):
         Path(folder).chmod(0o555)
-
-
-@contextlib.contextmanager
-def _marked_as_being_made(path: Path) -> Iterator[None]:
-    """Make the folder `path` and hold a lock on it, which ends with this process whatever happens to it."""
-    path.mkdir(mode=0o755)
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
-
-
-def _is_being_made(path: Path) -> bool:
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False

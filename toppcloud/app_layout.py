@@ -287,6 +287,11 @@ class AppLayout:
     def venv(self, key: str) -> Path:
         return self.venvs / key
 
+    @property
+    def venvs_lock(self) -> Path:
+        """Held while a build chooses a virtualenv, and while unused ones are collected."""
+        return self.folder / "lock.venvs"
+
     def unfinished_venv(self, name: str) -> Path:
         """Where a virtualenv is made; renamed to its key when it is whole."""
         return self.venvs / f".new-{name}"

@@ -123,8 +123,8 @@ def test_half_made_virtualenv_of_a_killed_build_is_made_again(builder):
     remove_tree(builder.app.venv(key))
     (builder.app.venv(key) / "bin").mkdir(parents=True)
     slug = builder.push(FLASK)
-    assert slug.venv_key == key
-    assert (builder.app.venv(key) / "bin/gunicorn").exists()
+    assert slug.venv_key.startswith(f"{key}.")
+    assert (builder.app.venv(slug.venv_key) / "bin/gunicorn").exists()
     assert "new virtualenv" in builder.text
 
 
@@ -257,3 +257,24 @@ def test_manage_py_is_looked_for_three_levels_down(write_project):
     assert find_manage_py(Path(source / "a/b/c/d")) == source / "a/b/c/d/manage.py"
     (source / "a/b/c/manage.py").unlink()
     assert find_manage_py(source) is None
+
+
+def test_push_says_why_the_virtualenv_of_before_is_not_used_again(builder):
+    builder.push(FLASK)
+    builder.push({**FLASK, "Procfile": "web: uvicorn app:app\n"})
+    said = "requirements.txt unchanged, but uvicorn runs it now and gunicorn does not run it any more, other packages ("
+    assert said in builder.text
+    builder.push({**FLASK, "Procfile": "web: uvicorn app:app\n"}, {"CFLAGS": "-O1"})
+    assert "requirements.txt unchanged, but CFLAGS changed: new virtualenv" in builder.text
+
+
+def test_build_without_cache_makes_another_virtualenv_and_leaves_the_one_that_releases_run_in(builder):
+    first = builder.push(FLASK)
+    before = builder.app.venv(first.venv_key).stat().st_ino
+    builder.uses_cache = False
+    fresh = builder.push(FLASK)
+    assert fresh.venv_key != first.venv_key
+    assert "requirements.txt unchanged, but no cache was asked for: new virtualenv" in builder.text
+    assert builder.app.venv(first.venv_key).stat().st_ino == before
+    builder.uses_cache = True
+    assert builder.push(FLASK).venv_key == fresh.venv_key
