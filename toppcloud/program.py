@@ -85,6 +85,7 @@ def run(
         chunks, feed = stdin, subprocess.PIPE
     else:
         feed = subprocess.DEVNULL if stdin is None else cast("IO[bytes] | int", stdin)
+    output, child_end = _open_pipe(account)
     try:
         child = subprocess.Popen(
             words,
@@ -92,29 +93,39 @@ def run(
             cwd=cwd,
             bufsize=0,
             stdin=feed,
-            stdout=subprocess.PIPE if stdout is None else stdout,
-            stderr=subprocess.STDOUT if stdout is None else subprocess.PIPE,
+            stdout=child_end if stdout is None else stdout,
+            stderr=child_end,
             start_new_session=True,
             **(account.popen_arguments() if account else {}),
         )
         _lift_memory_limit(child.pid)
     except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        output.close()
         raise ToppcloudError(
             f"{words[0]} cannot be run.", f"{error.strerror}: {error.filename}", reason="program missing"
         ) from error
     finally:
+        os.close(child_end)
         if isinstance(stdin, bytes) and not isinstance(feed, int):
             feed.close()
     if chunks is None:
-        return _follow(child, words, timeout_s, on_line, is_cancelled)
+        return _follow(child, output, words, timeout_s, on_line, is_cancelled)
     feeder = _Feeder(chunks, child)
     feeder.start()
     try:
-        return _follow(child, words, timeout_s, on_line, is_cancelled)
+        return _follow(child, output, words, timeout_s, on_line, is_cancelled)
     except ToppcloudError:
         if feeder.error is not None:
             raise feeder.error from None
         raise
+
+
+def _open_pipe(account: Account | None) -> tuple[IO[bytes], int]:
+    """Our end and the program's. It may open its end again by name, as `echo >/dev/stderr` does, so that is its own."""
+    ours, its = os.pipe()
+    if account is not None and not account.is_self:
+        os.fchown(its, account.uid, account.gid)
+    return os.fdopen(ours, "rb", buffering=0), its
 
 
 class _Feeder(threading.Thread):
@@ -210,13 +221,12 @@ def become(
 
 def _follow(
     child: subprocess.Popen[bytes],
+    pipe: IO[bytes],
     argv: Sequence[str],
     timeout_s: float,
     on_line: Callable[[str], None] | None,
     is_cancelled: Callable[[], str | None] | None,
 ) -> Finished:
-    pipe = child.stdout or child.stderr
-    assert pipe is not None
     kept: deque[str] = deque(maxlen=KEPT_LINES)
     chunks: list[bytes] = []
     deadline = time.monotonic() + timeout_s

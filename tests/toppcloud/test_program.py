@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from toppcloud.account import find_account
 from toppcloud.errors import Cancelled, ToppcloudError
 from toppcloud.program import ProgramFailed, run
 
@@ -93,3 +94,10 @@ def test_program_that_stops_reading_ends_the_feeding():
             yield b"x" * 65536
 
     assert run(["head", "-c", "3"], stdin=chunks()).stdout == b"xxx"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run it as another account")
+def test_program_of_another_account_may_open_its_own_output_by_name() -> None:
+    script = "echo a > /dev/stdout; echo b > /dev/stderr; echo c | tee /dev/stderr"
+    finished = run(["/bin/sh", "-c", script], account=find_account("nobody"), cwd=Path("/"))
+    assert finished.lines == ("a", "b", "c", "c")
