@@ -45,11 +45,8 @@ def run_postdeploy(node: Node, app: AppLayout, release: Release, slug: Slug, con
         )
     except ProgramFailed as failure:
         cure = choose_cure(app, release)
-        ending = (
-            f"did not end within {limit_s} s (postdeploy_timeout_s)"
-            if failure.status_code is None
-            else f"ended with {failure.status_code}"
-        )
+        status, limit = failure.status_code, f"{limit_s} s (postdeploy_timeout_s)"
+        ending = f"did not end within {limit}" if status is None else f"ended with {status}"
         raise ToppcloudError(
             f"v{release.version} was not put live: the postdeploy script of app.json {ending}.",
             f"{slug.postdeploy}: what it changed before that is still there. It runs again with the next push.",

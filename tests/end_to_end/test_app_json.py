@@ -121,3 +121,32 @@ def test_failing_hook_leaves_the_live_release_alone(node: LiveNode, live_app: Ma
     assert "bin/post_compile ended with 2." in said.err
     assert "(bin/post_compile failed)" in said.err
     assert node.request(repository.app).text.startswith("one")
+
+
+def test_postdeploy_that_succeeded_does_not_run_again_for_what_failed_after_it(node: LiveNode, new_app: Make) -> None:
+    app_json = {"scripts": {"postdeploy": "echo only once >> /dev/stdout"}, "formation": {"web": {"quantity": 2}}}
+    files = plain_files() | {"app.json": json.dumps(app_json)}
+    repository = new_app({**files, "app.py": "import nowhere\n"})
+    said = repository.push()
+    assert said.status == 1
+    assert "only once" in said.err
+    assert "Its postdeploy script had run" in said.err
+    assert "web=2" not in repository.toppcloud("ps:scale", "-a", repository.app).out
+    repository.commit("Second", files)
+    said = repository.push()
+    assert said.status == 0, said.all
+    assert "postdeploy" not in said.err
+    assert "-----> app.json: web=2" in said.err
+
+
+def test_postdeploy_past_its_time_is_refused() -> None:
+    with LiveNode.running() as node:
+        node.stop()
+        settings = node.layout.node_toml
+        settings.write_text(settings.read_text().replace("postdeploy_timeout_s = 900", "postdeploy_timeout_s = 1"))
+        node.start()
+        files = plain_files() | {"app.json": json.dumps({"scripts": {"postdeploy": "echo begun; sleep 100"}})}
+        said = node.repository("slow-app", files).push()
+        assert said.status == 1
+        assert "begun" in said.err
+        assert "the postdeploy script of app.json did not end within 1 s (postdeploy_timeout_s)" in said.err
