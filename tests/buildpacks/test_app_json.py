@@ -3,7 +3,9 @@ import json
 import pytest
 
 from buildpacks.app_json import AppJson, EnvEntry, parse_app_json, remove_comments
-from toppcloud.slug import ServiceDeclaration
+from buildpacks.processes import read_declarations
+from toppcloud.errors import ToppcloudError
+from toppcloud.slug import Check, ServiceDeclaration
 
 
 def test_postgres_addon_is_a_service_and_others_are_named():
@@ -109,3 +111,25 @@ def test_wrong_types_are_left_aside_with_the_key_named(text, key):
     parsed = parse_app_json(text)
     assert len(parsed.warnings) == (1 if key else 0), parsed.warnings
     assert key in "".join(parsed.warnings)
+
+
+@pytest.mark.parametrize(
+    ("toml", "check"),
+    [
+        ("", Check("/health", 40.0)),
+        ('[checks]\npath = "/"\n', Check("/", 40.0)),
+        ('[checks]\ntimeout = "9s"\n', Check("/health", 9.0)),
+        ('[checks]\npath = "/up"\ntimeout = "9s"\nauto_rollback = "5m"\n', Check("/up", 9.0, 300.0)),
+    ],
+)
+def test_check_of_toppcloud_toml_wins(write_project, toml, check):
+    app_json = '{"healthchecks": {"web": [{"type": "startup", "path": "/health", "attempts": 4}]}}'
+    assert read_declarations(write_project({"app.json": app_json, "toppcloud.toml": toml})).check() == check
+
+
+def test_app_json_that_leads_outside_is_refused(tmp_path, write_project):
+    source = write_project({"inner/Procfile": "web: x\n"}) / "inner"
+    (tmp_path / "outside.json").write_text("{}")
+    (source / "app.json").symlink_to(tmp_path / "outside.json")
+    with pytest.raises(ToppcloudError, match=r"app\.json cannot be read"):
+        read_declarations(source)
