@@ -163,7 +163,7 @@ class _Session:
             "HOME": str(home),
             "LANG": "C.UTF-8",
             "TMPDIR": str(slug.tmp),
-            "SOURCE_VERSION": slug.folder.name.partition("-")[0],
+            "SOURCE_VERSION": self.workshop.commit,
             "REQUEST_ID": slug.folder.name,
             "BUILDPACK_LOG_FILE": "/dev/null",
         }

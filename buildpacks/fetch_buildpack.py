@@ -15,7 +15,6 @@ import json
 import re
 import resource
 import sys
-import tarfile
 import tempfile
 import urllib.error
 import urllib.request
@@ -37,6 +36,7 @@ from dulwich.errors import GitProtocolError, NotGitRepository
 from dulwich.objects import Commit, ObjectID, Tag
 from dulwich.repo import Repo
 
+from buildpacks.archive import UnusableArchive, unpack_archive
 from buildpacks.buildpack_address import MISSING, UNREACHABLE, UNUSABLE
 from buildpacks.export import export_tree
 from toppcloud.errors import ToppcloudError
@@ -44,7 +44,6 @@ from toppcloud.files import remove_tree
 
 _ABBREVIATED = re.compile(r"[0-9a-f]{6,40}\Z")
 _CHUNK = 1 << 16
-_MOST_MEMBERS = 100_000
 _PEELED = b"^{}"
 
 
@@ -68,6 +67,8 @@ def main() -> None:
         answer = {"failed": failure.kind, "why": failure.why}
     except ToppcloudError as error:
         answer = {"failed": UNUSABLE, "why": f"{error.what} {error.why}".strip()}
+    except MemoryError:
+        answer = {"failed": UNUSABLE, "why": "It is too large."}
     sys.stdout.write(f"\n{json.dumps(answer)}\n")
 
 
@@ -178,29 +179,11 @@ def fetch_archive(url: str, known: str, target: Path, timeout_s: float, largest_
         version = digest.hexdigest()
         if version != known:
             file.seek(0)
-            unpack(file, target, largest_bytes)
+            try:
+                unpack_archive(file, target, largest_bytes)
+            except UnusableArchive as error:
+                raise FetchFailed(UNUSABLE, str(error)) from None
     return version
-
-
-def unpack(file: Any, target: Path, largest_bytes: int) -> None:
-    """Members with an evil name, link or kind are refused by tarfile's `data` filter, whole archives by their size."""
-    part = target.with_name(f"{target.name}.part")
-    part.mkdir(mode=0o755)
-    try:
-        with tarfile.open(fileobj=file, mode="r:gz") as archive:
-            total = 0
-            for number, member in enumerate(archive):
-                total += member.size
-                if total > largest_bytes or number > _MOST_MEMBERS:
-                    raise FetchFailed(UNUSABLE, f"Unpacked it is larger than {largest_bytes >> 20} MB.")
-                archive.extract(member, part, filter="data")
-        inner = list(part.iterdir())
-        is_wrapped = len(inner) == 1 and inner[0].is_dir() and not inner[0].is_symlink() and inner[0].name != "bin"
-        (inner[0] if is_wrapped else part).rename(target)
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise FetchFailed(UNUSABLE, f"It is no .tgz that can be unpacked: {describe(error)}") from None
-    finally:
-        remove_tree(part)
 
 
 def describe(error: BaseException) -> str:

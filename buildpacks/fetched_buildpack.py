@@ -15,6 +15,7 @@ from typing import Any
 
 from buildpacks.buildpack import Workshop
 from buildpacks.buildpack_address import MISSING, UNREACHABLE, BuildpackAddress
+from buildpacks.uv import hide_credentials
 from toppcloud.acting import act_as
 from toppcloud.build_variables import is_given_to_builds, read_build_variables
 from toppcloud.console import Console
@@ -91,8 +92,9 @@ def update_entry(workshop: Workshop, address: BuildpackAddress, entry: Path, con
     try:
         answer = fetch_apart(workshop, address, known, fresh)
     except ProgramFailed as failure:
-        late = failure.status_code is None
-        answer = {"failed": UNREACHABLE, "why": failure.what if late else "Its answer could not be understood."}
+        if failure.status_code is not None:
+            raise RuntimeError(hide_credentials("\n".join(failure.output))) from None
+        answer = {"failed": UNREACHABLE, "why": f"It did not come within {FETCH_TIMEOUT_S:.0f} s."}
     if "version" not in answer:
         if known and answer["failed"] == UNREACHABLE:
             console.warning(f"{address.shown} cannot be reached: {answer['why']} Its copy of before is used.")
