@@ -39,6 +39,8 @@ class Workshop:
     """Folders of programs that buildpacks before this one brought: they are in front of PATH."""
     exported: Mapping[str, str] = field(default_factory=dict)
     """Variables that buildpacks before this one set for those after them."""
+    commit: str = ""
+    """What is built."""
 
     @property
     def source(self) -> Path:
@@ -63,6 +65,11 @@ class Workshop:
         given = self.environment.app
         path = [*map(str, (*front, *self.paths)), given.get("PATH") or BASE_PATH]
         return {**self.exported, **given, "PATH": ":".join(path)}
+
+    def install_environment(self) -> dict[str, str]:
+        """For a program that installs packages: it may compile some, with what buildpacks before this one brought."""
+        given = self.environment.install
+        return {**self.exported, **given, "PATH": ":".join([*map(str, self.paths), given["PATH"]])}
 
 
 @dataclass(frozen=True)
