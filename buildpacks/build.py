@@ -93,6 +93,7 @@ def prepare_workshop(request: BuildRequest, console: Console) -> Workshop:
         request.previous,
         request.is_cancelled,
         uses_cache=request.uses_cache,
+        commit=request.commit,
     )
     run_hook(workshop, PRE_COMPILE, console)
     return dataclasses.replace(workshop, declarations=read_declarations(source))
