@@ -4,7 +4,7 @@ gunicorn    takes the inherited socket by itself; what it needs is rendered with
 uvicorn     `--fd 3` in place of its own `--uds`; it reads the router's headers by itself
 hypercorn   `--bind fd://3` in place of its own; the app is wrapped, since it gives it no visitor's address
 uwsgi       would take the socket for one of its own protocol: it is given none, and is reached through its $PORT
-puma        closes a socket that it was not told of, and would remove its path: likewise, and Rails and rackup start it
+Ruby        Puma closes a socket that it was not told of, and would remove its path; anything may start it: likewise
 mod_wsgi    an Apache of the app's own, see deploy/mod_wsgi.py; through its $PORT
 others      have the socket, and are reached through their $PORT when they listen there instead
 """
@@ -27,7 +27,9 @@ _BIND = re.compile(r"(?:-b|--bind)(=?)(.*)\Z", re.DOTALL)
 _UDS = re.compile(r"--uds(=?)(.*)\Z", re.DOTALL)
 _EXPANDED = re.compile(r"[$`*?~]")
 _UWSGI = re.compile(r"\buwsgi\b", re.IGNORECASE)
-_PUMA = re.compile(r"(?:^|[\s/'\"=(;&|])(?:puma|rails|rackup|config\.ru)(?=[\s'\";&|)]|\Z)", re.MULTILINE)
+_RUBY = re.compile(
+    r"(?:^|[\s/'\"=(;&|])(?:bundle|ruby|rake|puma|rails|rackup|[\w.-]+\.r[bu])(?=[\s'\";&|)]|\Z)", re.MULTILINE
+)
 _NPM = re.compile(r"(?:npm|npx|yarn|pnpm|foreman)\Z")
 _SHELL_SCRIPT = re.compile(rb"#!\s*(?:/usr/bin/env\s+(?:-S\s*)?)?(?:\S*/)?(?:ba|da|z|k)?sh\b")
 _LARGEST_SCRIPT = 64 * 1024
@@ -81,7 +83,7 @@ def choose_worker_runner(command: CommandText, place: Place, extra: tuple[str, .
     return Runner(
         _argv(command, extra),
         environment={"UWSGI_DIE_ON_TERM": "1"} if is_uwsgi else {},  # else SIGTERM has it load the app again
-        takes_socket=not is_uwsgi and not _PUMA.search(command.text) and not _PUMA.search(script),
+        takes_socket=not is_uwsgi and not _RUBY.search(command.text) and not _RUBY.search(script),
         stops_group=stops_group(command, script) or bool(_NPM.match(command.program)),
     )
 

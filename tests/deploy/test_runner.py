@@ -93,6 +93,26 @@ def test_scripts_are_stopped_as_a_group(place: Place, text: str, stops_group: bo
     assert choose_worker_runner(parse_command(text), place).stops_group is stops_group
 
 
+@pytest.mark.parametrize(
+    ("text", "takes_socket"),
+    [
+        ("bundle exec puma -C config/puma.rb", False),
+        ("bin/rails server", False),
+        ("ruby app.rb -p $PORT", False),
+        ("rake migrate && ./serve", False),
+        ("node ruby.js", True),
+        ("./serve --name rails-like", True),
+    ],
+)
+def test_ruby_is_given_no_socket_since_puma_would_remove_its_path(place: Place, text: str, takes_socket: bool) -> None:
+    assert choose(text, place).takes_socket is takes_socket
+
+
+def test_children_of_npm_are_stopped_with_it(place: Place) -> None:
+    assert choose("npm start", place).stops_group
+    assert not choose("node server.js", place).stops_group
+
+
 @pytest.mark.parametrize("text", ["uwsgi --http :$PORT", "sh start.sh", "true && .venv/bin/uwsgi x.ini"])
 def test_uwsgi_is_given_no_socket_and_ends_on_sigterm(place: Place, text: str) -> None:
     (place.source / "start.sh").write_text("exec uwsgi --ini uwsgi.ini\n")
