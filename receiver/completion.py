@@ -85,7 +85,7 @@ def _command_words(before: list[str]) -> list[str]:
 
 
 def _values(command: Command, ask: Ask) -> list[str]:
-    if command.name in ("rollback", "releases:info", "releases:output"):
+    if command.name in ("rollback", "releases:info", "releases:output", "releases:diff", "builds:verify"):
         return _releases(ask)
     if command.name in ("config:get", "config:unset"):
         return list(ask("config") or ())

@@ -171,6 +171,19 @@ RELEASES = (
         app=True,
     ),
     Command(
+        "releases:diff",
+        "Show what one release has other than an earlier one",
+        "releases:diff v7 v9",
+        "receiver.commands.release_difference:diff",
+        "Commits, files, packages, Python, config vars, processes, services. With one version: it and the live one; "
+        "without: the live one and the one before. JSON: {old, new, same, commits, commits_left, files, packages, "
+        "rebuilt_packages, facts, config, service_variables, processes, services}; null is what is not known any more, "
+        "a pair is before and after.",
+        arguments=(Argument("versions", "vN", many=True, required=False),),
+        options=(Option(("--show",), "show", "show the values of config vars"), JSON),
+        app=True,
+    ),
+    Command(
         "rollback",
         "Go back to an earlier release's code and config",
         "rollback v17",

@@ -36,6 +36,7 @@ STEPS: dict[str, tuple[list[str], str]] = {
     "releases": (["releases", "--json"], '"superseded"'),
     "releases:info": (["releases:info", "--json"], '"live"'),
     "releases:output": (["releases:output"], "answered / with 200"),
+    "releases:diff": (["releases:diff", "v1"], "v1 -> v"),
     "rollback": (["rollback"], "code and config of v"),
     "ps": (["ps"], "web.1"),
     "ps:scale": (["ps:scale", "web=1"], "web=1"),
