@@ -22,12 +22,20 @@ from toppcloud.program import ProgramFailed, run
 PRE_COMPILE = "bin/pre_compile"
 POST_COMPILE = "bin/post_compile"
 _CHMOD_TIMEOUT_S = 20
+_MOST_READ = 1_000_000
 _LONGEST_LINE = 256  # the kernel reads no more of a first line
 
 
 def has_hook(source: Path, name: str) -> bool:
     """Whether the project has a file of that name."""
     return (source / name).is_file()
+
+
+def mentions(source: Path, name: str, word: bytes) -> bool:
+    """Whether that word stands in the hook's first megabyte."""
+    fd = os.open(source / name, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(fd, "rb") as file:
+        return stat.S_ISREG(os.fstat(fd).st_mode) and word in file.read(_MOST_READ)
 
 
 def run_hook(workshop: Workshop, name: str, console: Console, *, venv: Path | None = None) -> None:

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from buildpacks.app_hooks import POST_COMPILE, PRE_COMPILE, run_hook
+from buildpacks.app_hooks import POST_COMPILE, PRE_COMPILE, has_hook, mentions, run_hook
 from buildpacks.buildpack import Buildpack, Contribution, PythonPart, Workshop
 from buildpacks.bytecode import Compilation, compile_files, list_compilations, reuse_bytecode
-from buildpacks.distributions import hash_distributions
+from buildpacks.distributions import describe_changes, hash_distributions
 from buildpacks.manifest import Manifest, ScannedSource, read_manifest, scan_source, write_manifest
+from buildpacks.private_copy import add_pip, open_private_copy, settle_private_copy
 from buildpacks.processes import Declarations, read_declarations
 from buildpacks.registry import choose_buildpacks
 from buildpacks.seal import take_over
@@ -68,11 +69,10 @@ def build(request: BuildRequest, console: Console) -> Slug:
         workshop = prepare_workshop(request, console)
         buildpacks = choose_buildpacks(source, workshop.declarations, request.buildpacks)
         workshop, contributions = run_buildpacks(workshop, buildpacks, console)
-        python = next((part.python for part in contributions if part.python), None)
-        run_hook(workshop, POST_COMPILE, console, venv=request.slug.venv if python else None)
+        contributions = run_post_compile(workshop, contributions, console)
         slug = describe_slug(request, workshop.declarations, contributions)
         check_web_options(source, slug.web, slug.processes)
-        scanned = finish_source(request, python)
+        scanned = finish_source(request, find_python(contributions))
     finally:
         remove_tree(request.slug.tmp)
     console.step(contributions[-1].processes.why)
@@ -120,13 +120,35 @@ def run_buildpacks(
     return workshop, contributions
 
 
+def run_post_compile(workshop: Workshop, contributions: list[Contribution], console: Console) -> list[Contribution]:
+    """bin/post_compile may change the virtualenv: then this slug has one of its own."""
+    python = find_python(contributions)
+    if python is None or not has_hook(workshop.source, POST_COMPILE):
+        run_hook(workshop, POST_COMPILE, console)
+        return contributions
+    copy = open_private_copy(workshop.slug, workshop.node.account)
+    if "pip" not in python.distributions and mentions(workshop.source, POST_COMPILE, b"pip"):
+        copy = add_pip(copy, workshop)
+    run_hook(workshop, POST_COMPILE, console, venv=workshop.slug.venv)
+    settled = settle_private_copy(copy, workshop, python)
+    if settled.venv_key != python.venv_key:
+        changes = describe_changes(python.distributions, settled.distributions) or "no other packages"
+        console.detail(f"it changed the virtualenv ({changes}): this release has a copy of its own")
+    return [dataclasses.replace(part, python=settled) if part.python else part for part in contributions]
+
+
+def find_python(contributions: list[Contribution]) -> PythonPart | None:
+    """What the Python buildpack made, when it was one of them."""
+    return next((part.python for part in contributions if part.python), None)
+
+
 def describe_slug(request: BuildRequest, declarations: Declarations, contributions: list[Contribution]) -> Slug:
     """What slug.json will say, but for the content's hash. Raises ToppcloudError when the source would be published."""
     last = contributions[-1]
     web = declarations.toml.options if last.web is None else last.web
     idle = () if last.processes.commands or web.static else (NOTHING_RUNS,)
     refuse_published_source(web, last.processes.commands)
-    python = next((part.python for part in contributions if part.python), None)
+    python = find_python(contributions)
     return Slug(
         id=request.slug.id,
         commit=request.commit,

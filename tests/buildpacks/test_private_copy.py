@@ -1,0 +1,98 @@
+"""bin/post_compile and the virtualenv: what it installs is this slug's alone, and other releases' is never touched."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import zipfile
+
+import pytest
+
+from toppcloud.errors import ToppcloudError
+
+FLASK = {"requirements.txt": "itsdangerous==2.1.2\n", "app.py": "x = 1\n", "Procfile": "worker: python app.py\n"}
+INSTALLS = "#!/bin/sh\nset -e\nsite=$(python -c 'import sysconfig; print(sysconfig.get_path(\"purelib\"))')\n"
+ADDS = INSTALLS + 'mkdir "$site/extra-1.0.dist-info"\necho "answer = 42" > "$site/extra.py"\n'
+ALTERS = INSTALLS + 'echo "altered = True" >> "$site/itsdangerous/__init__.py"\n'
+
+
+def with_hook(text: str) -> dict[str, object]:
+    return {**FLASK, "bin/post_compile": (0o100755, text)}
+
+
+def ask(builder, slug, code: str) -> str:
+    python = builder.app.slug(slug.id).venv / "bin/python"
+    return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_hook_that_installs_gets_a_copy_and_the_shared_one_stays(builder):
+    shared = builder.push(FLASK)
+    slug = builder.push(with_hook(ADDS))
+    assert slug.venv_key is None
+    assert slug.distributions == {"extra": "1.0", "itsdangerous": "2.1.2"}
+    assert "it changed the virtualenv (+extra 1.0): this release has a copy of its own" in builder.text
+    assert ask(builder, slug, "import extra; print(extra.answer)") == "42"
+    assert not list(builder.app.venv(shared.venv_key).rglob("extra.py"))
+    venv = builder.app.slug(slug.id).private_venv
+    assert not os.access(venv / "lib", os.W_OK) or venv.stat().st_uid == 0 or venv.stat().st_mode & 0o222 == 0
+    assert list(venv.rglob("extra.*.pyc"))
+    assert builder.push(FLASK).venv_key == shared.venv_key
+
+
+def make_wheel() -> bytes:
+    folder, content = "extra-1.0.dist-info", io.BytesIO()
+    with zipfile.ZipFile(content, "w") as wheel:
+        wheel.writestr("extra.py", "answer = 42\n")
+        wheel.writestr(f"{folder}/METADATA", "Metadata-Version: 2.1\nName: extra\nVersion: 1.0\n")
+        wheel.writestr(f"{folder}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{folder}/RECORD", "extra.py,,\n")
+    return content.getvalue()
+
+
+def test_hook_that_says_pip_finds_it(builder):
+    hook = with_hook("#!/bin/sh\npip install --no-index extra-1.0-py3-none-any.whl\n")
+    slug = builder.push({**hook, "extra-1.0-py3-none-any.whl": make_wheel()})
+    assert slug.distributions.keys() == {"extra", "itsdangerous", "pip"}
+    assert ask(builder, slug, "import extra; print(extra.answer)") == "42"
+    slug = builder.push(with_hook("#!/bin/sh\n# no need of pip\n"))
+    assert slug.distributions.keys() == {"itsdangerous"}
+    assert slug.venv_key is not None
+
+
+def test_file_that_a_hook_writes_into_is_altered_in_the_copy_only(builder):
+    shared = builder.push(FLASK)
+    slug = builder.push(with_hook(ALTERS))
+    assert slug.venv_key is None
+    assert ask(builder, slug, "import itsdangerous; print(itsdangerous.altered)") == "True"
+    assert ask(builder, shared, "import itsdangerous; print(hasattr(itsdangerous, 'altered'))") == "False"
+
+
+def test_hook_that_leaves_the_virtualenv_alone_costs_no_copy(builder):
+    slug = builder.push(with_hook("#!/bin/sh\npython -c 'import itsdangerous, app'\nwhich python > where\n"))
+    assert slug.venv_key is not None
+    layout = builder.app.slug(slug.id)
+    assert not layout.private_venv.exists()
+    assert layout.venv.resolve() == builder.app.venv(slug.venv_key)
+    assert (layout.source / "where").read_text().strip() == f"{layout.venv}/bin/python"
+
+
+def test_hook_may_install_into_a_virtualenv_that_was_the_slugs_own_already(builder):
+    project = '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
+    files = {
+        **with_hook(ADDS),
+        "requirements.txt": "-e .\n",
+        "pyproject.toml": project
+        + '[project]\nname = "blog"\nversion = "1"\n[tool.setuptools]\npy-modules = ["app"]\n',
+    }
+    slug = builder.push(files)
+    assert slug.distributions.keys() >= {"blog", "extra"}
+    assert ask(builder, slug, "import extra; print(extra.answer)") == "42"
+
+
+def test_failing_hook_leaves_the_shared_one_as_it_was(builder):
+    shared = builder.push(FLASK)
+    with pytest.raises(ToppcloudError) as refused:
+        builder.push(with_hook(ADDS + "exit 3\n"))
+    assert refused.value.reason == "bin/post_compile failed"
+    assert not list(builder.app.venv(shared.venv_key).rglob("extra.py"))
