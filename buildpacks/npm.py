@@ -10,7 +10,7 @@ from pathlib import Path
 
 from buildpacks.buildpack import Workshop
 from buildpacks.runtime import Runtime
-from buildpacks.uv import hide_credentials, make_folder
+from buildpacks.uv import SYSTEM_CERTIFICATES, hide_credentials, make_folder
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
 from toppcloud.node import Node
@@ -169,6 +169,9 @@ def make_environment(workshop: Workshop, runtime: Runtime) -> dict[str, str]:
         "npm_config_logs_max": "0",
         "npm_config_progress": "false",
     }
+    certificates = next((path for path in SYSTEM_CERTIFICATES if Path(path).exists()), None)
+    if certificates:
+        ours["NODE_EXTRA_CA_CERTS"] = certificates  # those of this machine's own count for other programs too
     said = {key.lower() for key in given}
     return {**{key: value for key, value in ours.items() if key.lower() not in said}, **given}
 

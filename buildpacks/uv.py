@@ -17,7 +17,7 @@ from toppcloud.layout import Layout
 from toppcloud.node import Node
 from toppcloud.program import BASE_PATH
 
-_SYSTEM_CERTIFICATES = (
+SYSTEM_CERTIFICATES = (
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/ca-bundle.pem",
@@ -150,5 +150,5 @@ def _as_uv(variables: Mapping[str, str]) -> dict[str, str]:
 
 def _choose_certificates() -> dict[str, str]:
     """The system's own certificates count, as they do for every other program of this machine."""
-    has_system = any(Path(path).exists() for path in _SYSTEM_CERTIFICATES)
+    has_system = any(Path(path).exists() for path in SYSTEM_CERTIFICATES)
     return {"UV_SYSTEM_CERTS": "true", "UV_NATIVE_TLS": "true"} if has_system else {}
