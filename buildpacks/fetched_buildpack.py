@@ -140,6 +140,8 @@ def copy_buildpack(node: Node, source: Path, target: Path, address: BuildpackAdd
     """As the account of pushed code: what it may not read is not copied for it. Its programs can be run afterwards."""
     try:
         act_as(node.account, lambda: _copy(source, target))
+    except FileNotFoundError as error:
+        raise _refusal(address, {"failed": MISSING, "why": "The node has no such folder."}) from error
     except OSError as error:
         raise ToppcloudError(
             f"The buildpack {address.shown} cannot be read.",
@@ -157,6 +159,7 @@ def copy_buildpack(node: Node, source: Path, target: Path, address: BuildpackAdd
 
 
 def _copy(source: Path, target: Path) -> None:
+    source.stat()
     if not (source / COMPILE).is_file():
         (target / "bin" if (source / "bin").is_dir() else target).mkdir(parents=True)
         return

@@ -198,12 +198,12 @@ def test_buildpack_that_is_broken_is_refused(builder, folder, files, what, monke
 
 
 def test_folder_that_is_not_there_or_closed_is_refused(builder, folder):
-    with pytest.raises(ToppcloudError, match=r"no buildpack|cannot be read"):
+    with pytest.raises(ToppcloudError, match="is not there"):
         builder.push({".buildpacks": f"{folder}/nothing\n"})
     closed = write_buildpack(folder / "x", NOTHING)
     closed.chmod(0o700)
     if os.geteuid() == 0:
-        with pytest.raises(ToppcloudError, match=r"no buildpack|cannot be read"):
+        with pytest.raises(ToppcloudError, match="cannot be read"):
             builder.push({".buildpacks": f"{closed}\n"})
 
 
