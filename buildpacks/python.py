@@ -102,7 +102,7 @@ def make_virtualenv(
         workshop.source,
         interpreter,
         dependencies,
-        workshop.environment.install,
+        workshop.install_environment(),
         choose_servers(commands),
         is_cancelled=workshop.is_cancelled,
         is_fresh=not workshop.uses_cache,
