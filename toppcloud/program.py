@@ -30,6 +30,7 @@ POLL_S = 0.1
 KILL_AFTER_S = 5.0
 BASE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _LONGEST_LINE = 64 * 1024
+_limit_lock = threading.Lock()
 
 
 class ProgramFailed(ToppcloudError):
@@ -87,18 +88,18 @@ def run(
         feed = subprocess.DEVNULL if stdin is None else cast("IO[bytes] | int", stdin)
     output, child_end = _open_pipe(account)
     try:
-        child = subprocess.Popen(
-            words,
-            env=environment,
-            cwd=cwd,
-            bufsize=0,
-            stdin=feed,
-            stdout=child_end if stdout is None else stdout,
-            stderr=child_end,
-            start_new_session=True,
-            **(account.popen_arguments() if account else {}),
-        )
-        _lift_memory_limit(child.pid)
+        with _lifted_memory_limit():
+            child = subprocess.Popen(
+                words,
+                env=environment,
+                cwd=cwd,
+                bufsize=0,
+                stdin=feed,
+                stdout=child_end if stdout is None else stdout,
+                stderr=child_end,
+                start_new_session=True,
+                **(account.popen_arguments() if account else {}),
+            )
     except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
         output.close()
         raise ToppcloudError(
@@ -182,18 +183,17 @@ def start_tethered(
 ) -> subprocess.Popen[bytes]:
     """Start a program whose stdin is `tether` and whose output is `output`; it is given `descriptors` under their
     numbers, and no variables. It must end when its stdin does: that is how the end of this process reaches it."""
-    child = subprocess.Popen(
-        [os.fspath(word) for word in argv],
-        env={"PATH": BASE_PATH, "LANG": "C.UTF-8"},
-        cwd="/",
-        stdin=tether,
-        stdout=output,
-        stderr=output,
-        start_new_session=True,
-        pass_fds=descriptors,
-    )
-    _lift_memory_limit(child.pid)
-    return child
+    with _lifted_memory_limit():
+        return subprocess.Popen(
+            [os.fspath(word) for word in argv],
+            env={"PATH": BASE_PATH, "LANG": "C.UTF-8"},
+            cwd="/",
+            stdin=tether,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            pass_fds=descriptors,
+        )
 
 
 def become(
@@ -310,12 +310,22 @@ def end_group(pid: int, *, is_ended: Callable[[], bool], kill_after_s: float = K
         os.killpg(pid, signal.SIGKILL)
 
 
-def _lift_memory_limit(pid: int) -> None:
-    """A session's own memory limit is a soft one; what it runs for an app may have what the node may."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    if soft != hard:
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # it has ended already
-            resource.prlimit(pid, resource.RLIMIT_AS, (hard, hard))
+@contextlib.contextmanager
+def _lifted_memory_limit() -> Iterator[None]:
+    """A session's own memory limit is a soft one; what it runs for an app may have what the node may.
+
+    Lifted for ourselves while we start it: to lift another account's takes a privilege that root lacks in containers.
+    """
+    with _limit_lock:
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        if soft == hard:
+            yield
+            return
+        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def _as_file(data: bytes) -> IO[bytes]:

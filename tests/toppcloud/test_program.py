@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
 import time
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from toppcloud.account import find_account
+from toppcloud.account import find_account, this_account
 from toppcloud.errors import Cancelled, ToppcloudError
 from toppcloud.program import ProgramFailed, run
 
@@ -101,3 +102,16 @@ def test_program_of_another_account_may_open_its_own_output_by_name() -> None:
     script = "echo a > /dev/stdout; echo b > /dev/stderr; echo c | tee /dev/stderr"
     finished = run(["/bin/sh", "-c", script], account=find_account("nobody"), cwd=Path("/"))
     assert finished.lines == ("a", "b", "c", "c")
+
+
+def test_our_own_memory_limit_is_not_that_of_another_account_s_program() -> None:
+    account = this_account() if os.geteuid() else find_account("nobody")
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    ours = (8 * 1024**3, before[1])
+    resource.setrlimit(resource.RLIMIT_AS, ours)
+    try:
+        lines = run(["sh", "-c", "ulimit -v"], account=account).lines
+        assert resource.getrlimit(resource.RLIMIT_AS) == ours
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+    assert lines == (("unlimited",) if before[1] == resource.RLIM_INFINITY else (str(before[1] // 1024),))
