@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
+from deploy.app_settings import read_app_settings
 from deploy.services.registry import SERVICES
 from deploy.services.service import Binding, BindingState
 from toppcloud.app_layout import AppLayout
@@ -27,6 +28,13 @@ def service_variables(node: Node, app: AppLayout) -> dict[str, str]:
         if binding.state is BindingState.READY:
             variables |= SERVICES[name].render_variables(node, binding)
     return variables
+
+
+def linked_variables(node: Node, app: AppLayout) -> dict[str, str]:
+    """Those of all services, and the config vars that follow one of them."""
+    variables = service_variables(node, app)
+    links = read_app_settings(app).links
+    return variables | {name: variables[target] for name, target in links.items() if target in variables}
 
 
 def read_bindings(app: AppLayout) -> dict[str, Binding]:

@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass
 
 from deploy.app_settings import read_app_settings
-from deploy.bindings import service_variables
+from deploy.bindings import linked_variables
 from deploy.kept_files import gather_kept, link_kept
 from deploy.release import Release, ReleaseEnvironment, write_environment
 from toppcloud.app_layout import AppLayout, ReleaseLayout
@@ -42,10 +42,7 @@ def freeze(
     origin: Origin,
 ) -> Release:
     """The release's own copy of everything: config, service variables, process types, source. No record yet."""
-    services = service_variables(node, app)
-    links = read_app_settings(app).links
-    services |= {name: services[target] for name, target in links.items() if target in services}
-    write_environment(layout, ReleaseEnvironment(config, services))
+    write_environment(layout, ReleaseEnvironment(config, linked_variables(node, app)))
     copy_source(node, app, layout, slug)
     if live is not None:
         gather_kept(app, app.release(live.version).source, node.account)

@@ -23,7 +23,7 @@ from buildpacks.processes import Declarations, read_declarations
 from buildpacks.seal import seal
 from buildpacks.virtualenv import collect_unused_venvs
 from deploy.app_settings import read_app_settings
-from deploy.bindings import service_variables
+from deploy.bindings import linked_variables
 from deploy.configuration import read_config
 from deploy.cutover import Change, Hooks, Outcome, cut_over
 from deploy.freeze import Origin
@@ -189,7 +189,7 @@ def build_slug(
         slug=layout,
         commit=delivery.commit,
         subject=read_subject(commit),
-        environment={**service_variables(node, app), **config},
+        environment={**linked_variables(node, app), **config},
         previous=previous,
         is_cancelled=cancellation.reason,
         buildpacks=read_app_settings(app).buildpacks,

@@ -184,6 +184,18 @@ def test_service_is_added_and_removed_with_a_dump(node: LiveNode, live_app: Make
     assert listed(repository, "services") == []
 
 
+def test_var_that_follows_a_service_is_there_while_the_first_push_is_built(new_app: Make) -> None:
+    repository = new_app(notes_files() | {"bin/pre_compile": 'echo "built with port ${DB_PORT:?}"\n'})
+    (repository.path / "bin/pre_compile").chmod(0o755)
+    repository.commit("Its hook may be run", {})
+    assert repository.toppcloud("apps:create", repository.app).status == 0
+    assert repository.toppcloud("services:add", "postgres").status == 0
+    assert repository.toppcloud("config:link", "DB_PORT=PG_DBPORT").status == 0
+    said = repository.push()
+    assert said.status == 0, said.all
+    assert f"built with port {repository.toppcloud('config:get', 'DB_PORT').out.strip()}" in said.all
+
+
 def test_removal_that_the_release_refuses_keeps_the_database(node: LiveNode, new_app: Make) -> None:
     repository = new_app(notes_files() | {"app.json": "{}", "Procfile": "web: gunicorn app:app\n"})
     assert repository.push("-o", "no-check", "toppcloud", "main").status == 0
