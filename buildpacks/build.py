@@ -166,7 +166,7 @@ def describe_slug(request: BuildRequest, declarations: Declarations, contributio
         manager=python.manager if python else None,
         lock_hash=python.lock_hash if python else None,
         distributions=dict(python.distributions) if python else {},
-        distribution_hashes=find_hashes(request, python) if python else {},
+        distribution_hashes=find_hashes(request) if python else {},
         content_hash="",
         services=declarations.services(),
         check=declarations.check(),
@@ -179,12 +179,13 @@ def describe_slug(request: BuildRequest, declarations: Declarations, contributio
     )
 
 
-def find_hashes(request: BuildRequest, python: PythonPart) -> dict[str, str]:
+def find_hashes(request: BuildRequest) -> dict[str, str]:
     """Of each distribution. A shared virtualenv is never altered, so what is known of it holds."""
-    previous = request.previous
-    if previous and previous.distribution_hashes and previous.venv_key and previous.venv_key == python.venv_key:
+    venv, previous = request.slug.venv, request.previous
+    older = request.app.slug(previous.id).venv if previous else None
+    if previous and older and previous.distribution_hashes and older.exists() and older.samefile(venv):
         return previous.distribution_hashes
-    return hash_distributions(request.slug.venv)
+    return hash_distributions(venv)
 
 
 def finish_source(request: BuildRequest, python: PythonPart | None) -> ScannedSource:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 _SEPARATORS = re.compile(r"[-_.]+")
+_SCRIPTS = b"../../../bin"
 _LARGEST_RECORD_BYTES = 50_000_000
 _OF_THIS_PLACE = frozenset(
     {
@@ -34,7 +35,7 @@ def read_distributions(venv: Path) -> dict[str, str]:
 
 
 def hash_distributions(venv: Path) -> dict[str, str]:
-    """{"flask": "sha256:…"}: one hash over the files that each brought. The same wheel has the same one in every place.
+    """{"flask": "sha256:…"}: one over the list of files that each brought. The same wheel has the same in every place.
 
     Left out is what installers write for the place: scripts, links to the source. One that names no files has no hash.
     """
@@ -66,15 +67,15 @@ def _read_record(folder: Path) -> list[bytes]:
 def _choose_lines(record: list[bytes], packages: Path) -> Iterator[bytes]:
     is_linked = any(b".dist-info/direct_url.json," in line for line in record)
     for line in record:
-        path, digest, _ = (*line.rsplit(b",", 2), b"", b"")[:3]
-        name = path.rpartition(b"/")[2]
-        if not digest or name.endswith(b".pyc"):
+        path = line.rsplit(b",", 2)[0]
+        folder, _, name = path.rpartition(b"/")
+        if name.endswith(b".pyc"):
             continue
-        if path.endswith(b".dist-info/" + name) and os.fsdecode(name) in _OF_THIS_PLACE:
+        if folder.endswith(b".dist-info") and os.fsdecode(name) in _OF_THIS_PLACE:
             continue
-        if is_linked and (name.startswith(b"__editable__") or (b"/" not in path and name.endswith(b".pth"))):
+        if is_linked and (name.startswith(b"__editable__") or (not folder and name.endswith(b".pth"))):
             continue
-        if path.startswith(b"../") and b"/bin/" in path and _is_script(packages / os.fsdecode(path.strip(b'"'))):
+        if folder == _SCRIPTS and _is_script(packages / os.fsdecode(path)):
             continue
         yield line + b"\n"
 
@@ -83,7 +84,7 @@ def _is_script(path: Path) -> bool:
     """Whether its first line names an interpreter, and so the virtualenv that it lies in."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
+    except (OSError, ValueError):
         return True
     with os.fdopen(fd, "rb", buffering=0) as file:
         return not stat.S_ISREG(os.fstat(fd).st_mode) or file.read(2) == b"#!"

@@ -1,7 +1,8 @@
 """The folder of one dry run: `apps/blog/slugs/dry-5f0c1a2b/`, a slug whose releases and files lie in it too.
 
 It is held (flock) by the session that made it, and removed on every way out. One that nobody holds belongs to a session
-that was killed, and is swept. An app that does not exist has one apart, in `dry-runs/5f0c1a2b/blog/`, as if it did.
+that was killed, and is swept. An app that does not exist has one apart, in `dry-runs/5f0c1a2b/blog/`, as if it did;
+what `builds:verify` builds again lies in such a one too.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ def open_trial_folder(layout: Layout, app: AppLayout) -> Iterator[TrialFolder]:
     with contextlib.ExitStack() as stack:
         is_new = not app.folder.is_dir()
         if is_new:
-            app = stack.enter_context(_open_new_app(layout, app.name))
+            app = stack.enter_context(open_app_apart(layout, app.name))
         sweep_trials(app)
         slug = app.dry_run(secrets.token_hex(4))
         stack.enter_context(_hold_until_removed(slug.folder))
@@ -71,7 +72,8 @@ def _sweep(folders: Iterable[Path]) -> None:
 
 
 @contextlib.contextmanager
-def _open_new_app(layout: Layout, name: str) -> Iterator[AppLayout]:
+def open_app_apart(layout: Layout, name: str) -> Iterator[AppLayout]:
+    """An empty app of that name, gone at the end of the block: no virtualenv and no cache of another is seen there."""
     layout.dry_runs.mkdir(mode=0o711, exist_ok=True)
     layout.dry_runs.chmod(0o711)
     sweep_new_apps(layout)

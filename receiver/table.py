@@ -203,6 +203,19 @@ RELEASES = (
         app=True,
         changes=True,
     ),
+    Command(
+        "builds:verify",
+        "Build a release again, apart, and say whether it is the same",
+        "builds:verify v18",
+        "receiver.commands.builds:verify",
+        "The live one unless told. With the config of that release, without caches, from what indexes have now; "
+        "nothing of the app changes. Exits 1 when anything differs. JSON: {version, commit, same, slug_hash, "
+        "hash_again, files, packages, rebuilt_packages, facts, processes, services, advice}.",
+        arguments=(VERSION,),
+        options=(JSON,),
+        app=True,
+        changes=True,
+    ),
 )
 
 _INDEX = Option(("-i", "--index"), "index", "its number in the list", "N", number=True)

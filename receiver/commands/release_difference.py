@@ -81,7 +81,7 @@ def render(old: Side, new: Side, difference: Difference, *, show: bool) -> list[
     if difference.is_empty:
         said = "nothing that is known differs" if notes else "the same code, packages, config, processes and services"
         return [f"{names}: {said}", *notes]
-    return [f"{names}: {_count_all(difference)}", *_render_sections(difference, show=show), *notes]
+    return [f"{names}: {count_all(difference)}", *render_sections(difference, show=show), *notes]
 
 
 def render_json(old: Side, new: Side, difference: Difference, *, show: bool) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def _kind(change: Change) -> str:
     return "added" if change[0] is None else "removed" if change[1] is None else "changed"
 
 
-def _count_all(difference: Difference) -> str:
+def count_all(difference: Difference) -> str:
     """`2 commits, 3 files, 1 package`"""
     commits = len(difference.commits.new) + len(difference.commits.left) if difference.commits else 0
     packages = len(difference.packages or ()) + len(difference.rebuilt)
@@ -134,7 +134,7 @@ def _plural(noun: str, count: int) -> str:
     return noun if count == 1 else f"{noun}es" if noun.endswith("s") else f"{noun}s"
 
 
-def _render_sections(difference: Difference, *, show: bool) -> Iterator[str]:
+def render_sections(difference: Difference, *, show: bool) -> Iterator[str]:
     if difference.commits:
         yield from _section("commits", [f"{commit[:7]} {subject}" for commit, subject in difference.commits.new])
         yield from _section("commits left", [f"{commit[:7]} {subject}" for commit, subject in difference.commits.left])

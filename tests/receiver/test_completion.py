@@ -43,7 +43,7 @@ NODE = {
         (["buildpacks:add", "no"], ["nodejs"]),
         (["buildpacks:remove", ""], ["nodejs", "python"]),
         (["keys:remove", ""], ["ana"]),
-        (["help", "builds"], ["builds:cancel"]),
+        (["help", "builds"], ["builds:cancel", "builds:verify"]),
         (["rollback", "--no"], ["--no-check"]),
         (["frobnicate", ""], []),
         (["completion", ""], ["bash", "fish", "zsh"]),
