@@ -3,7 +3,8 @@
 stdin   {"url": "https://…", "ref": "", "known": "a41c9e2…", "target": "…", "is_archive": false, …}
 stdout  the last line: {"version": "a41c9e2…"}, or {"failed": "unreachable", "why": "…"}
 
-The URL may hold credentials, and so is in no argv. When `version` is what was `known`, the folder `target` is not made.
+`become` is [uid, gid] of who is to do it, or null. The URL may hold credentials, and so is in no argv.
+When `version` is what was `known`, the folder `target` is not made.
 Source: https://git-scm.com/docs/http-protocol
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import os
 import re
 import resource
 import sys
@@ -61,6 +63,11 @@ def main() -> None:
     limit = order["largest_bytes"]
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     resource.setrlimit(resource.RLIMIT_AS, (order["memory_bytes"], order["memory_bytes"]))
+    if order["become"]:
+        uid, gid = order["become"]
+        os.setgroups([])
+        os.setresgid(gid, gid, gid)
+        os.setresuid(uid, uid, uid)
     try:
         answer = {"version": fetch(order)}
     except FetchFailed as failure:

@@ -48,7 +48,7 @@ def obtain_buildpack(workshop: Workshop, address: BuildpackAddress, console: Con
         copy_buildpack(workshop.node, path, target, address)
         return BuildpackCopy(target, "")
     if path is not None:
-        refuse_closed(workshop.node, path, address)
+        return BuildpackCopy(target, fetch_local(workshop, address, path, target))
     entry = workshop.node.layout.fetched_buildpack(address.digest)
     entry.mkdir(mode=0o755, parents=True, exist_ok=True)
     try:
@@ -70,6 +70,21 @@ def is_repository(path: Path, address: BuildpackAddress) -> bool:
     return address.is_archive or bool(address.ref) or is_bare or is_checkout
 
 
+def fetch_local(workshop: Workshop, address: BuildpackAddress, path: Path, target: Path) -> str:
+    """From a repository or an archive of the node, into `target`; returns its version. Nothing is kept of it.
+
+    The account of pushed code does it: links in a repository may lead to what is for us only.
+    """
+    refuse_closed(workshop.node, path, address)
+    tree = target.with_name(f"{target.name}.tree")
+    answer = ask_fetcher(workshop, address, "", tree)
+    if "version" not in answer:
+        raise _refusal(address, answer)
+    copy_buildpack(workshop.node, tree, target, address)
+    version: str = answer["version"]
+    return version
+
+
 def refuse_closed(node: Node, path: Path, address: BuildpackAddress) -> None:
     """We may read more than the account of pushed code, which is to see no more than before."""
     for part in (path, path / "objects"):
@@ -89,12 +104,7 @@ def update_entry(workshop: Workshop, address: BuildpackAddress, entry: Path, con
     fresh = entry / "new"
     for left_over in (fresh, fresh.with_name("new.part"), fresh.with_name("new.git")):
         remove_tree(left_over)
-    try:
-        answer = fetch_apart(workshop, address, known, fresh)
-    except ProgramFailed as failure:
-        if failure.status_code is not None:
-            raise RuntimeError(hide_credentials("\n".join(failure.output))) from None
-        answer = {"failed": UNREACHABLE, "why": f"It did not come within {FETCH_TIMEOUT_S:.0f} s."}
+    answer = ask_fetcher(workshop, address, known, fresh)
     if "version" not in answer:
         if known and answer["failed"] == UNREACHABLE:
             console.warning(f"{address.shown} cannot be reached: {answer['why']} Its copy of before is used.")
@@ -107,6 +117,16 @@ def update_entry(workshop: Workshop, address: BuildpackAddress, entry: Path, con
         fresh.rename(tree)
         write_json(record, {"version": version})
     return version
+
+
+def ask_fetcher(workshop: Workshop, address: BuildpackAddress, known: str, target: Path) -> dict[str, Any]:
+    """The answer of buildpacks/fetch_buildpack.py, also when it was ended."""
+    try:
+        return fetch_apart(workshop, address, known, target)
+    except ProgramFailed as failure:
+        if failure.status_code is not None:
+            raise RuntimeError(hide_credentials("\n".join(failure.output))) from None
+        return {"failed": UNREACHABLE, "why": f"It did not come within {FETCH_TIMEOUT_S:.0f} s."}
 
 
 def fetch_apart(workshop: Workshop, address: BuildpackAddress, known: str, target: Path) -> dict[str, Any]:
@@ -123,6 +143,7 @@ def fetch_apart(workshop: Workshop, address: BuildpackAddress, known: str, targe
         "timeout_s": _ANSWER_TIMEOUT_S,
         "largest_bytes": _LARGEST_BYTES,
         "memory_bytes": node.settings.session_memory_mb << 20,
+        "become": None if address.path is None or node.account.is_self else [node.account.uid, node.account.gid],
     }
     finished = run(
         [sys.executable, "-I", "-m", "buildpacks.fetch_buildpack"],

@@ -297,6 +297,19 @@ class TestFetched:
             with pytest.raises(ToppcloudError, match="cannot be read"):
                 builder.push({".buildpacks": f"file://{folder}/bare.git\n"})
 
+    @pytest.mark.skipif(os.geteuid() != 0, reason="there is one account only")
+    def test_repository_whose_links_lead_to_a_closed_one_shows_nothing_of_it(self, builder, folder, account):
+        sha = commit(folder / "closed/work", compile_with("echo secret"))
+        (folder / "closed").chmod(0o700)
+        trap = folder / "trap.git"
+        porcelain.init(str(trap), bare=True)
+        (trap / "objects/info/alternates").write_text(f"{folder}/closed/work/.git/objects\n")
+        (trap / "refs/heads/master").write_text(f"{sha}\n")
+        account.own_tree(trap)
+        with pytest.raises(ToppcloudError):
+            builder.push({".buildpacks": f"{trap}\n"})
+        assert "secret" not in builder.text
+
     def test_archive(self, builder, folder):
         for number, wrap in enumerate(("", "x-main/")):
             path = folder / f"{number}.tgz"
