@@ -179,7 +179,7 @@ class _Session:
         return run(
             list(argv),
             env=self.environment,
-            cwd=self.workshop.source,
+            cwd=self.copy.folder,
             account=self.workshop.node.account,
             timeout_s=timeout_s,
             on_line=self._show if is_shown else None,
@@ -193,7 +193,7 @@ class _Session:
                 run(
                     list(argv),
                     env=self.environment,
-                    cwd=self.workshop.source,
+                    cwd=self.copy.folder,
                     account=self.workshop.node.account,
                     stdout=file,
                     timeout_s=_SHORT_TIMEOUT_S,
