@@ -29,7 +29,7 @@ server.server_name, server.server_port = "", 0
 server.serve_forever()
 """
 TOOLS = {
-    "bin/detect": "#!/bin/sh\ntest -f wanted.txt && echo Tools",
+    "bin/detect": '#!/bin/sh\ntest -f "$1/wanted.txt" && echo Tools',
     "bin/compile": """\
 #!/bin/bash
 set -eu
