@@ -1,5 +1,7 @@
 """settings.json of an app: what belongs to the app and not to a release. Changed only under a lock of its own.
 
+0600: an address of a buildpack may hold a password.
+
 {"formation": {"web": 1, "worker": 2}, "kept_files": ["media"], "links": {"DB_HOST": "PG_DBHOST"}}
 """
 
@@ -36,7 +38,7 @@ class AppSettings:
     postdeploy_done: bool = False
     """Whether the postdeploy script of app.json has succeeded."""
     buildpacks: tuple[str, ...] = ()
-    """What `buildpacks:set` and its like say. Empty: the project's own files tell."""
+    """What `buildpacks:set` and its like say; an address may hold credentials. Empty: the project's own files tell."""
 
 
 def read_app_settings(app: AppLayout) -> AppSettings:
@@ -57,7 +59,7 @@ def edit_app_settings(app: AppLayout, edit: Callable[[AppSettings], AppSettings]
     with hold_lock(app.settings_lock, by="node", doing="changing the settings", timeout_s=_LOCK_TIMEOUT_S):
         values = read_json(app.settings, {})
         settings = edit(_parse(values))
-        write_json(app.settings, {**values, **dataclasses.asdict(settings)})
+        write_json(app.settings, {**values, **dataclasses.asdict(settings)}, mode=0o600)
     return settings
 
 

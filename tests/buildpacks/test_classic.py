@@ -136,6 +136,14 @@ def test_runs_as_the_account_of_pushed_code(builder, folder, account):
         assert (builder.app.slug(slug.id).source / "mine").stat().st_uid == 0
 
 
+def test_programs_run_in_the_buildpacks_own_folder(builder, folder):
+    files = {**compile_with('cat lib/said.txt; test "$PWD" = "$(cd "$(dirname "$0")/.." && pwd)" && echo at home')}
+    address = write_buildpack(folder / "x", {**files, "lib/said.txt": "from its own file\n"})
+    builder.push({".buildpacks": f"{address}\n"})
+    assert "from its own file" in builder.lines
+    assert "at home" in builder.lines
+
+
 def test_detect_that_says_no_refuses(builder, folder):
     address = write_buildpack(folder / "x", FIRST)
     with pytest.raises(ToppcloudError, match="not for the buildpack") as caught:
