@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from dulwich.errors import MissingCommitError
@@ -14,7 +14,7 @@ from buildpacks.manifest import Manifest, read_manifest
 from deploy.release import Release, ReleaseEnvironment, read_environment
 from hooks.pipeline import read_subject
 from toppcloud.app_layout import AppLayout
-from toppcloud.slug import Slug, read_slug
+from toppcloud.slug import Check, Slug, Web, read_slug
 
 MOST_COMMITS = 200
 _BUILD = "build of Python"
@@ -42,6 +42,8 @@ class Commits:
 
     new: tuple[tuple[str, str], ...]
     left: tuple[tuple[str, str], ...]
+    is_whole: bool = True
+    """False: parents of some are not on the node, so there may be others."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Difference:
     rebuilt: tuple[str, ...]
     """Packages of the same version that consist of other files."""
     facts: Changes | None
-    """`Python`, `package manager`, `buildpack`, where they differ."""
+    """`Python`, `buildpack`, `kept paths`, `check timeout`: what else a slug says, where it differs."""
     config: Changes | None
     service_variables: Changes | None
     processes: Changes
@@ -120,12 +122,15 @@ def find_commits(store: Any, old: str, new: str) -> Commits | None:
     if old.encode() not in store or new.encode() not in store:
         return None
     try:
-        return Commits(_walk(store, new, old), _walk(store, old, new))
+        came, left = _walk(store, new, old), _walk(store, old, new)
     except (KeyError, MissingCommitError):
         return None
+    lines = [tuple((commit.id.decode(), _clean(read_subject(commit))) for commit in side) for side in (came, left)]
+    is_whole = all(parent in store for commit in (*came, *left) for parent in commit.parents)
+    return Commits(lines[0], lines[1], is_whole)
 
 
-def _walk(store: Any, tip: str, exclude: str) -> tuple[tuple[str, str], ...]:
+def _walk(store: Any, tip: str, exclude: str) -> list[Commit]:
     walker = Walker(
         store,
         [ObjectID(tip.encode())],
@@ -133,7 +138,7 @@ def _walk(store: Any, tip: str, exclude: str) -> tuple[tuple[str, str], ...]:
         max_entries=MOST_COMMITS,
         get_parents=_known_parents(store),
     )
-    return tuple((entry.commit.id.decode(), read_subject(entry.commit)) for entry in walker)
+    return [entry.commit for entry in walker]
 
 
 def _known_parents(store: Any) -> Callable[[Commit], list[ObjectID]]:
@@ -146,7 +151,12 @@ def _compare_files(old: Manifest, new: Manifest) -> Changes:
 
 
 def _render(path: bytes) -> str:
-    return path.decode("utf-8", "backslashreplace")
+    return _clean(path.decode("utf-8", "backslashreplace"))
+
+
+def _clean(text: str) -> str:
+    """What a commit brings moves no cursor at the person's terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _compare_facts(old: Slug, new: Slug) -> Changes:
@@ -155,13 +165,27 @@ def _compare_facts(old: Slug, new: Slug) -> Changes:
 
 
 def _list_facts(slug: Slug) -> dict[str, str]:
-    facts = {
+    facts: dict[str, object] = {
         "Python": slug.python_version,
         _BUILD: slug.python_build,
         "package manager": slug.manager,
         "buildpack": slug.buildpack,
+        "programs": ":".join(slug.paths),
+        "kept paths": " ".join(slug.kept_paths),
+        "static files": " ".join(f"/{url}/={folder}" for url, folder in slug.static),
+        "postdeploy": slug.postdeploy,
+        **{f"default {name}": value for name, value in slug.environment.items()},
+        **{f"formation {name}": count for name, count in slug.formation.items()},
+        **_list_fields("check", slug.check),
+        **_list_fields("web", slug.web),
     }
-    return {name: value for name, value in facts.items() if value}
+    return {name: str(value) for name, value in facts.items() if value not in (None, "")}
+
+
+def _list_fields(prefix: str, values: Check | Web) -> dict[str, object]:
+    """`check timeout s`, `web idle`"""
+    fields = {name: " ".join(value) if isinstance(value, tuple) else value for name, value in asdict(values).items()}
+    return {f"{prefix} {name.replace('_', ' ')}": value for name, value in fields.items()}
 
 
 def _list_commands(release: Release) -> dict[str, str]:

@@ -51,7 +51,7 @@ def choose_pair(app: AppLayout, versions: tuple[str, ...]) -> tuple[Release, Rel
     if len(versions) == 2:
         return _require(app, versions[0]), _require(app, versions[1])
     live = require_live_release(app)
-    if versions:
+    if versions and parse_release_number(versions[0]) != live.version:
         return _require(app, versions[0]), live
     for number in app.release_numbers():
         if number < live.version and app.release(number).went_live.exists():
@@ -141,8 +141,7 @@ def render_sections(difference: Difference, *, show: bool) -> Iterator[str]:
     yield from _section("files", _render_changes(difference.files, _hide))
     rebuilt = [f"{name}: same version, other files" for name in difference.rebuilt]
     yield from _section("packages", [*_render_changes(difference.packages, _tell_package), *rebuilt])
-    for name, change in (difference.facts or {}).items():
-        yield from _section(name, [_arrow(change)])
+    yield from _section("build", _render_changes(difference.facts, _tell_value))
     tell = _tell_value if show else _hide
     yield from _section("config", _render_changes(difference.config, tell))
     yield from _section("service vars", _render_changes(difference.service_variables, tell))
@@ -189,5 +188,7 @@ def _list_unknown(old: Side, new: Side, difference: Difference) -> Iterator[str]
             yield f"{version} never went live: its config is not kept"
     if difference.commits is None:
         yield "Not all commits between them are on the node"
+    elif not difference.commits.is_whole:
+        yield "The history on the node ends between them: there may be other commits"
     elif len(difference.commits.new) >= MOST_COMMITS:
         yield f"Only the newest {MOST_COMMITS} commits are shown"

@@ -21,7 +21,7 @@ from toppcloud.files import remove_tree, swap_symlink
 from toppcloud.layout import Layout
 from toppcloud.node import Node
 from toppcloud.settings import NodeSettings
-from toppcloud.slug import ServiceDeclaration, Slug, write_slug
+from toppcloud.slug import Check, ServiceDeclaration, Slug, Web, write_slug
 
 SLUG = Slug(
     id="",
@@ -144,7 +144,7 @@ def test_everything_that_is_other_is_told_and_no_value_of_config(session, two):
         "files           ~ a.py\n                + new.py\n                - old.py\n",
         "packages        ~ django 5.2.8 -> 5.2.9\n                + httpx 0.28.1\n",
         "six: same version, other files\n",
-        "Python          3.11.2 -> 3.12.7\n",
+        "build           ~ Python: 3.11.2 -> 3.12.7\n",
         "config          - DEBUG\n                ~ SECRET\n                + STRIPE\n",
         "service vars    + DATABASE_URL\n",
         "processes       ~ web: gunicorn a -> gunicorn b\n                + worker: work\n",
@@ -222,3 +222,41 @@ def test_only_release_has_nothing_to_be_compared_with(session, release, commit):
     release(1, commit("Start"))
     with pytest.raises(ToppcloudError, match="v1 is the only release that blog has"):
         say(session)
+
+
+def test_everything_else_that_a_slug_says_is_compared(session, release, commit):
+    first = commit("Start")
+    release(1, first, web=Web(idle="15m"), environment={"NODE_ENV": "production"})
+    release(2, first, web=Web(sleeps_with=("worker",)), kept_paths=("uploads",), check=Check("/up"))
+    facts = say(session, as_json=True)["facts"]
+    assert facts == {
+        "check path": ["/", "/up"],
+        "default NODE_ENV": ["production", None],
+        "kept paths": [None, "uploads"],
+        "web idle": ["15m", None],
+        "web sleeps with": [None, "worker"],
+    }
+    assert "~ check path: / -> /up\n" in say(session)
+
+
+def test_history_that_ends_on_the_node_is_told(session, release, commit):
+    first = commit("Start")
+    with open_repository(session.app("blog").repository) as repo:
+        shallow = repo[first.encode()].copy()
+        shallow.parents = [b"1" * 40]
+        repo.object_store.add_object(shallow)
+    release(1, first)
+    release(2, shallow.id.decode())
+    assert "The history on the node ends between them: there may be other commits." in say(session)
+
+
+def test_names_from_a_commit_move_no_cursor(session, release, commit):
+    release(1, commit("Start"))
+    release(2, commit("Red \x1b[31m"), files={b"a\x1b[2J\n.py": "1" * 64})
+    said = say(session)
+    assert "\x1b" not in said
+    assert "+ a\\x1b[2J\\n.py\n" in said
+
+
+def test_live_release_alone_is_compared_with_the_one_before(session, two):
+    assert say(session, "v2") == say(session)
