@@ -18,6 +18,13 @@ def test_update_changes_what_is_named_and_leaves_the_rest(tmp_path: Path) -> Non
     assert read_app_settings(app) == AppSettings(formation={"web": 1, "worker": 2}, kept_files=("media",), stopped=True)
 
 
+def test_no_other_account_reads_them_since_addresses_of_buildpacks_may_hold_passwords(tmp_path: Path) -> None:
+    app = AppLayout(tmp_path)
+    app.settings.write_text("{}")
+    update_app_settings(app, buildpacks=("https://ana:s3cret@example.com/x.git",))
+    assert app.settings.stat().st_mode & 0o777 == 0o600
+
+
 def test_key_of_another_version_survives_an_update(tmp_path: Path) -> None:
     app = AppLayout(tmp_path)
     app.settings.write_text('{"idle_s": 1800}')
