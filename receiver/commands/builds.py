@@ -12,11 +12,13 @@ from receiver.commands.release_difference import count_all, render_sections
 from receiver.repository import open_repository
 from receiver.session import Session
 from toppcloud.app_layout import AppLayout
-from toppcloud.durations import now_utc, render_age
+from toppcloud.durations import now_utc, render_age, render_size
 from toppcloud.errors import REFUSED, ToppcloudError
 from toppcloud.lock import read_holder
 from toppcloud.names import parse_release_number
 from toppcloud.slug import Slug
+
+_SHORT_HASH = len("sha256:") + 12
 
 
 def cancel(session: Session, *, app: str) -> None:
@@ -75,11 +77,11 @@ def render_json(found: Verification) -> dict[str, Any]:
 
 
 def _describe(slug: Slug) -> str:
-    """`12 packages, Python 3.12.7, sha256:1a2b3c4d5e6f`"""
+    """`python 2, 12 packages, Python 3.12.7, files of 3.2 MB; sha256:1a2b3c4d5e6f`"""
     count = len(slug.distributions)
-    packages = [f"{count} package{'' if count == 1 else 's'}"] if slug.python_version else []
-    python = [f"Python {slug.python_version}"] if slug.python_version else []
-    return ", ".join([*packages, *python, slug.hash[: len("sha256:") + 12]])
+    packages = [f"{count} package{'' if count == 1 else 's'}", f"Python {slug.python_version}"]
+    parts = [slug.buildpack, *(packages if slug.python_version else ()), f"files of {render_size(slug.size_bytes)}"]
+    return f"{', '.join(parts)}; {slug.hash[:_SHORT_HASH]}"
 
 
 def _choose_release(app: AppLayout, version: str | None) -> Release:

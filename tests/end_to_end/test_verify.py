@@ -67,7 +67,7 @@ def test_release_with_exact_versions_is_the_same_and_nothing_changes(node: LiveN
     said = node.ssh("builds:verify", "-a", repository.app)
     assert said.status == 0, said.all
     assert said.out.startswith("v1 built again (")
-    assert "is the same: 2 packages, Python 3" in said.out
+    assert "is the same: python 2, 2 packages, Python 3" in said.out
     assert list_state(repository) == before
     assert list(node.layout.dry_runs.iterdir()) == []
     found = json.loads(node.ssh("builds:verify", "v1", "-a", repository.app, "--json").out)
