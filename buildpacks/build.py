@@ -8,19 +8,18 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from buildpacks.app_hooks import POST_COMPILE, PRE_COMPILE, has_hook, mentions, run_hook
 from buildpacks.buildpack import Buildpack, Contribution, PythonPart, Workshop
-from buildpacks.bytecode import Compilation, compile_files, list_compilations, reuse_bytecode
 from buildpacks.distributions import describe_changes, hash_distributions
-from buildpacks.manifest import Manifest, ScannedSource, read_manifest, scan_source, write_manifest
+from buildpacks.export import Exported
 from buildpacks.private_copy import add_pip, open_private_copy, settle_private_copy
 from buildpacks.processes import Declarations, read_declarations
 from buildpacks.registry import choose_buildpacks
 from buildpacks.seal import take_over
 from buildpacks.slugignore import leave_out
 from buildpacks.static import refuse_published_source
+from buildpacks.stock import take_stock
 from buildpacks.uv import make_build_environment
 from buildpacks.web_options import check_web_options
 from toppcloud.app_layout import AppLayout, SlugLayout
@@ -54,6 +53,8 @@ class BuildRequest:
     """What `buildpacks:set` says. Empty: the project's own files say it."""
     uses_cache: bool = True
     """False: nothing of an earlier build is used."""
+    exported: Exported | None = None
+    """What the commit has put into the source."""
 
 
 def choose_slug_id(commit: str, now: datetime) -> str:
@@ -72,7 +73,10 @@ def build(request: BuildRequest, console: Console) -> Slug:
         contributions = run_post_compile(workshop, contributions, console)
         slug = describe_slug(request, workshop.declarations, contributions)
         check_web_options(source, slug.web, slug.processes)
-        scanned = finish_source(request, find_python(contributions))
+        older = request.app.slug(request.previous.id) if request.previous and request.uses_cache else None
+        scanned = take_stock(
+            request.node, request.slug, older, request.exported, find_python(contributions), request.is_cancelled
+        )
     finally:
         remove_tree(request.slug.tmp)
     console.step(contributions[-1].processes.why)
@@ -186,49 +190,3 @@ def find_hashes(request: BuildRequest) -> dict[str, str]:
     if previous and older and previous.distribution_hashes and older.exists() and older.samefile(venv):
         return previous.distribution_hashes
     return hash_distributions(venv)
-
-
-def finish_source(request: BuildRequest, python: PythonPart | None) -> ScannedSource:
-    """The source's manifest, and bytecode for it: linked where the file is as before."""
-    account = request.node.account
-    scanned = take_stock(request)
-    if python is None:
-        return scanned
-    compilations: list[Compilation] = list(list_compilations(request.slug.source, python.cache_tag))
-    if request.previous:
-        older = request.app.slug(request.previous.id)
-        find = find_equal_source(request.slug.source, scanned.manifest, older)
-        compilations = reuse_bytecode(compilations, find)
-    for folder in {compilation.target.parent for compilation in compilations}:
-        folder.mkdir(exist_ok=True)
-        account.own(folder)
-    compile_files(
-        Path(python.executable),
-        compilations,
-        account,
-        timeout_s=request.node.settings.build_timeout_s,
-        is_cancelled=request.is_cancelled,
-    )
-    return scanned
-
-
-def take_stock(request: BuildRequest) -> ScannedSource:
-    """The source's manifest, once no build step of the app's runs any more."""
-    take_over(request.slug.source, request.node.account)
-    scanned = scan_source(request.slug.source)
-    write_manifest(request.slug.manifest, scanned.manifest)
-    return scanned
-
-
-def find_equal_source(source: Path, manifest: Manifest, older: SlugLayout) -> Callable[[Compilation], Path | None]:
-    """For `reuse_bytecode`: the older slug has a file of the same content at the same place."""
-    older_files = read_manifest(older.manifest).files
-
-    def find(compilation: Compilation) -> Path | None:
-        path = compilation.source.relative_to(source)
-        digest = manifest.files.get(bytes(path))
-        if digest is None or older_files.get(bytes(path)) != digest:
-            return None
-        return older.source / path.parent / "__pycache__" / compilation.target.name
-
-    return find

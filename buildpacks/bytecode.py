@@ -66,6 +66,22 @@ def list_compilations(top: Path, cache_tag: str, skipped: Iterable[str] = ()) ->
                 yield Compilation(here / name, target, os.path.relpath(here / name, top))
 
 
+def list_source_compilations(top: Path, files: Iterable[bytes], cache_tag: str) -> Iterator[Compilation]:
+    """The same of those `files`, which are regular and known to lie below `top`."""
+    is_open: dict[str, bool] = {}
+    for path in files:
+        if not path.endswith(b".py"):
+            continue
+        shown = os.fsdecode(path)
+        folder, _, name = shown.rpartition("/")
+        if folder not in is_open:
+            is_kept = _SKIPPED.isdisjoint(folder.split("/"))
+            is_open[folder] = is_kept and not Path(top, folder, "__pycache__").is_symlink()
+        if is_open[folder]:
+            target = Path(top, folder, "__pycache__", f"{name[:-3]}.{cache_tag}.pyc")
+            yield Compilation(Path(top, shown), target, shown)
+
+
 def compile_files(
     python: Path,
     compilations: Iterable[Compilation],
@@ -130,8 +146,11 @@ def _link(older: Path, target: Path, made: set[Path]) -> bool:
         if target.parent not in made:
             target.parent.mkdir(exist_ok=True)
             made.add(target.parent)
-        target.unlink(missing_ok=True)
-        os.link(older, target, follow_symlinks=False)
+        try:
+            os.link(older, target, follow_symlinks=False)
+        except FileExistsError:
+            target.unlink()
+            os.link(older, target, follow_symlinks=False)
     except OSError:
         return False
     return True

@@ -23,23 +23,44 @@ def seal(layout: SlugLayout, slug: Slug, previous: SlugLayout | None, account: A
     """From here on nothing runs or writes in the slug. As root its files become root's: no app can write to them."""
     remove_tree(layout.tmp)
     take_over(layout.source, account)
+    own = list_own_files(layout.source)
     if previous is not None:
-        link_equal_files(layout, previous)
-    flush(layout.source)
+        own = link_equal_files(layout, previous, own)
+    flush([*own, *list_own_files(layout.manifest)])
     make_public_tree(layout, slug, previous, account)
     write_slug(layout, slug)
 
 
-def link_equal_files(layout: SlugLayout, previous: SlugLayout) -> int:
-    """Replace each file that equals the previous slug's by a link to it. Returns how many there were."""
-    older = read_manifest(previous.manifest).files
-    linked = 0
-    for path, digest in read_manifest(layout.manifest).files.items():
-        if older.get(path) != digest:
-            continue
-        with contextlib.suppress(OSError):  # gone, or too many links to it: it stays a file of its own
-            linked += _link_if_alike(_join(previous.source, path), _join(layout.source, path))
-    return linked
+def list_own_files(top: Path) -> list[bytes]:
+    """Regular files at or below `top` that have one name only: no other slug has them."""
+    if not top.is_dir():
+        return [os.fsencode(top)] if top.is_file() and top.stat().st_nlink == 1 else []
+    own = []
+    pending = [os.fsencode(top)]
+    while pending:
+        with os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(entry.path)
+                elif entry.is_file(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_nlink == 1:
+                    own.append(entry.path)
+    return own
+
+
+def link_equal_files(layout: SlugLayout, previous: SlugLayout, own: list[bytes]) -> list[bytes]:
+    """Replace each of the files `own` that equals the previous slug's by a link to it. Returns the others."""
+    older, newer = read_manifest(previous.manifest).files, read_manifest(layout.manifest).files
+    top = _join(layout.source, b"")
+    left = []
+    for file in own:
+        path = file.removeprefix(top)
+        is_linked = False
+        if path in newer and older.get(path) == newer[path]:
+            with contextlib.suppress(OSError):  # gone, or too many links to it: it stays a file of its own
+                is_linked = _link_if_alike(_join(previous.source, path), file)
+        if not is_linked:
+            left.append(file)
+    return left
 
 
 def take_over(source: Path, account: Account) -> None:
@@ -48,15 +69,8 @@ def take_over(source: Path, account: Account) -> None:
         take_tree(source, account.gid)
 
 
-def flush(source: Path) -> None:
-    """Bring what is new below `source` to the disk: slug.json must not survive a power cut that its files do not."""
-    new = []
-    for folder, _, names in os.walk(os.fsencode(source)):
-        for name in names:
-            path = os.path.join(folder, name)  # noqa: PTH118 - bytes: names need not be text
-            info = os.lstat(path)
-            if stat.S_ISREG(info.st_mode) and info.st_nlink == 1:
-                new.append(path)
+def flush(new: list[bytes]) -> None:
+    """Bring new files to the disk: slug.json must not survive a power cut that they do not."""
     if len(new) > _FLUSHED_ONE_BY_ONE:
         os.sync()
         return

@@ -18,8 +18,9 @@ from dulwich.objects import Commit, ObjectID
 from dulwich.walk import Walker
 
 from buildpacks.build import BuildRequest, build, choose_slug_id
-from buildpacks.export import export_tree
+from buildpacks.export import Exported, export_tree
 from buildpacks.processes import Declarations, read_declarations
+from buildpacks.provenance import read_provenance
 from buildpacks.seal import seal
 from buildpacks.virtualenv import collect_unused_venvs
 from deploy.app_settings import read_app_settings
@@ -180,7 +181,8 @@ def build_slug(
     The slug has no record yet.
     """
     commit = delivery.store[delivery.commit.encode()]
-    export(app, delivery, commit, layout, console)
+    older = app.slug(previous.id) if previous and delivery.uses_cache else None
+    exported = export(app, delivery, commit, layout, console, older)
     cancellation.raise_if_cancelled()
     config = equip(read_declarations(layout.source))
     request = BuildRequest(
@@ -194,22 +196,32 @@ def build_slug(
         is_cancelled=cancellation.reason,
         buildpacks=read_app_settings(app).buildpacks,
         uses_cache=delivery.uses_cache,
+        exported=exported,
     )
     slug = build(request, console)
     cancellation.raise_if_cancelled()
     return Built(slug, config)
 
 
-def export(app: AppLayout, delivery: Delivery, commit: Commit, layout: SlugLayout, console: Console) -> None:
-    """The commit's tree as files of the slug's own, and a line that says what came."""
+def export(
+    app: AppLayout,
+    delivery: Delivery,
+    commit: Commit,
+    layout: SlugLayout,
+    console: Console,
+    older: SlugLayout | None = None,
+) -> Exported:
+    """The commit's tree as files of the slug, links where the older one has them, and a line that says what came."""
     with console.timed_step("") as timed:
-        exported = export_tree(delivery.store, commit.tree, layout.source)
+        earlier = read_provenance(older) if older else None
+        exported = export_tree(delivery.store, commit.tree, layout.source, earlier)
         count = count_commits(delivery)
         files = "file" if exported.files == 1 else "files"
         commits = "" if count is None else f"{count} commit{'' if count == '1' else 's'}, "
         timed.text = f'{app.name}: {commits}{exported.files} {files} ({delivery.commit[:7]} "{read_subject(commit)}")'
     for path in exported.submodules:
         console.warning(f"{path} is a submodule: it is not fetched, and its folder is empty. Commit its files instead.")
+    return exported
 
 
 def put_live(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from toppcloud.tree import give_tree
+from toppcloud.tree import give_tree, part_tree
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,10 @@ class Account:
             os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
     def own_tree(self, path: Path) -> None:
-        """Give `path` and all below it to this user, following no link."""
-        if not self.is_self:
+        """Give `path` and all below it to this user, following no link. What it writes there is seen nowhere else."""
+        if self.is_self:
+            part_tree(path)
+        else:
             give_tree(path, self.uid, self.gid)
 
 

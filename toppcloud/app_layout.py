@@ -188,6 +188,11 @@ class SlugLayout:
         return self.folder / "source.sha256"
 
     @property
+    def provenance(self) -> Path:
+        """Which of the commit's files the build altered; see buildpacks/provenance.py."""
+        return self.folder / "source.altered"
+
+    @property
     def record(self) -> Path:
         """slug.json, written last: without it there is no such slug."""
         return self.folder / "slug.json"

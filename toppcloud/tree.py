@@ -20,9 +20,12 @@ _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 def give_tree(path: Path, uid: int, gid: int) -> None:
     """Give `path` and all below it to that user. A folder comes after what it holds: until then nobody else can write
-    to it. Raises ToppcloudError when the tree is too deep."""
+    to it. A file with a second name becomes a copy, and stays as it is where that name is. Raises ToppcloudError when
+    the tree is too deep."""
 
-    def give(folder: int, name: str | bytes, _: os.stat_result) -> None:
+    def give(folder: int, name: str | bytes, info: os.stat_result) -> None:
+        if stat.S_ISREG(info.st_mode) and info.st_nlink > 1 and info.st_uid != uid:
+            _copy_over(folder, name, stat.S_IMODE(info.st_mode))
         os.chown(name, uid, gid, dir_fd=folder, follow_symlinks=False)
 
     _change(_open_top(path), give, lambda _: None, lambda folder: os.fchown(folder, uid, gid), DEEPEST)
@@ -49,6 +52,16 @@ def take_tree(path: Path, gid: int) -> None:
             os.chmod(name, stat.S_IMODE(info.st_mode) & ~0o7022 | 0o040, dir_fd=folder)
 
     _change(_open_top(path), take, close, lambda _: None, DEEPEST)
+
+
+def part_tree(path: Path) -> None:
+    """Each file at or below `path` that has a second name becomes a copy, which may be written to."""
+
+    def part(folder: int, name: str | bytes, info: os.stat_result) -> None:
+        if stat.S_ISREG(info.st_mode) and info.st_nlink > 1:
+            _copy_over(folder, name, stat.S_IMODE(info.st_mode))
+
+    _change(_open_top(path), part, lambda _: None, lambda _: None, DEEPEST)
 
 
 def take_folders(path: Path) -> None:
@@ -90,12 +103,13 @@ def _change(
         os.close(folder)
 
 
-def _copy_over(folder: int, name: str | bytes) -> None:
+def _copy_over(folder: int, name: str | bytes, mode: int = 0o600) -> None:
     aside = f".new-{secrets.token_hex(8)}"
     source = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-    with os.fdopen(source, "rb") as file:
+    with os.fdopen(source, "rb", buffering=0):
         target = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
-        with os.fdopen(target, "wb") as copy:
-            while chunk := file.read(1 << 20):
-                copy.write(chunk)
+        with os.fdopen(target, "wb", buffering=0):
+            while os.sendfile(target, source, None, 1 << 30):
+                pass
+            os.fchmod(target, mode)
     os.rename(aside, name, src_dir_fd=folder, dst_dir_fd=folder)

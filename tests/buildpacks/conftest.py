@@ -15,6 +15,7 @@ from dulwich.objects import Blob, Tree
 
 from buildpacks.build import BuildRequest, build, choose_slug_id
 from buildpacks.export import export_tree
+from buildpacks.provenance import read_provenance
 from buildpacks.seal import seal
 from toppcloud.account import Account, find_account, this_account
 from toppcloud.app_layout import AppLayout
@@ -57,6 +58,7 @@ class Builder:
 
     node: Node
     app: AppLayout
+    repository: Repository = field(default_factory=Repository)
     previous: Slug | None = None
     lines: list[str] = field(default_factory=list)
     cancelled_by: str | None = None
@@ -65,13 +67,15 @@ class Builder:
 
     def push(self, files: Mapping[str | bytes, object], environment: Mapping[str, str] | None = None) -> Slug:
         """Export, build and seal. What the pusher sees is in `lines`."""
-        repository = Repository()
+        repository = self.repository
         layout = self.app.slug(choose_slug_id("a41c9e2f" * 5, now_utc()))
         layout.folder.mkdir(parents=True)
         self.lines = []
         console = Console(self.lines.append)
         try:
-            export_tree(repository.store, repository.tree(files), layout.source)
+            older = self.app.slug(self.previous.id) if self.previous and self.uses_cache else None
+            earlier = read_provenance(older) if older else None
+            exported = export_tree(repository.store, repository.tree(files), layout.source, earlier)
             request = BuildRequest(
                 node=self.node,
                 app=self.app,
@@ -83,6 +87,7 @@ class Builder:
                 is_cancelled=lambda: self.cancelled_by,
                 uses_cache=self.uses_cache,
                 buildpacks=self.buildpacks,
+                exported=exported,
             )
             slug = build(request, console)
             seal(layout, slug, self.app.slug(self.previous.id) if self.previous else None, self.node.account)
