@@ -48,6 +48,7 @@ _PACKAGES = {
         for name in ("cmake", "swig", "bison", "flex", "make", "gfortran", "git", "pkg-config", "ninja-build")
     },
 }
+_LIBPYTHON = re.compile(r"python3\.\d+")
 _OWN_WAY = {
     "sqlite3.h": "Python's own sqlite3 needs none of it, and pysqlite3 0.6 or newer comes compiled.",
     "pg_config": "psycopg2-binary comes compiled.",
@@ -56,6 +57,12 @@ _REPOSITORY = re.compile(r"(?:\bgit\+|\bgit\"?\s*[=:]\s*\"(?:git\+)?|\burl\s*=\s
 _GIT_FAILED = re.compile(
     r"Git operation failed|\bgit fetch\b|\bgit clone\b|Git executable not found|failed to clone into"
 )
+_NO_WHEEL = re.compile(
+    r"only found wheels for `(?P<name>[\w.-]+)` \(v(?P<version>[^)]+)\) with [^:]*tags?: (?P<tags>.+)"
+)
+_TAG = re.compile(r"`cp3(?P<minor>\d+)m?`")
+_NOT_BUILT = re.compile(r"Failed to (?:download and )?build `(?P<name>[\w.-]+)==(?P<version>[^`]+)`")
+_OLDEST_TRIED = 10
 _IGNORED = frozenset({"git+", "error", "warning", "hint", "module", "file", "package"})
 
 
@@ -73,9 +80,25 @@ def explain_missing(name: str) -> tuple[str, str]:
     """(why, cure): `gdal-config is missing on this node …`, `On the node: apt install libgdal-dev`."""
     kind = "The header" if name.endswith((".h", ".hpp", ".hh")) else "The program or library"
     why = f"{kind} {name} is missing on this node, and a package is compiled with it."
-    package = _PACKAGES.get(name)
+    package = f"lib{name}-dev" if _LIBPYTHON.fullmatch(name) else _PACKAGES.get(name)
     cure = f"On the node: apt install {package}" if package else f"Whoever keeps the node can install {name}"
     return why, f"{cure}. {_OWN_WAY.get(name, 'Or name a version of the package that comes compiled.')}"
+
+
+def find_older_python(output: Sequence[str], python: str) -> tuple[str, str] | None:
+    """For packages from before `python`, as `3.14.1`: (why, another Python to try, as `3.12`)."""
+    text, minor = "\n".join(output), int(python.split(".")[1])
+    lacking = _NO_WHEEL.search(text)
+    known = [int(tag) for tag in _TAG.findall(lacking["tags"])] if lacking else []
+    if lacking and known and max(known) < minor:
+        why = f"{lacking['name']} {lacking['version']} comes compiled for Python 3.{max(known)} at most."
+        return why, f"3.{max(known)}"
+    failed = _NOT_BUILT.search(text)
+    older = max(_OLDEST_TRIED, minor - 2)
+    if failed and older < minor:
+        why = f"{failed['name']} {failed['version']} could not be compiled; it may be from before Python 3.{minor}."
+        return why, f"3.{older}"
+    return None
 
 
 def find_unreachable(output: Sequence[str], text: str) -> str | None:

@@ -12,9 +12,11 @@ from pathlib import Path
 from buildpacks.dependencies import Dependencies
 from buildpacks.distributions import read_distributions
 from buildpacks.framework_needs import choose_missing, choose_unnamed
-from buildpacks.install_failure import explain_missing, find_missing, find_unreachable
+from buildpacks.install_failure import explain_missing, find_missing, find_older_python, find_unreachable
 from buildpacks.interpreters import Interpreter
 from buildpacks.locked import LockedBatch, render_index
+from buildpacks.poetry_lock import PoetryLock
+from buildpacks.python_version import CONFIG_VAR, PYTHON_VERSION_FILE, RUNTIME_TXT, render_change
 from buildpacks.requirements_txt import find_invalid_line, plan_editable_repositories
 from buildpacks.uv import find_uv, hide_credentials
 from toppcloud.acting import act_as
@@ -25,6 +27,7 @@ from toppcloud.node import Node
 from toppcloud.program import ProgramFailed, find_program, run
 
 _SMALLEST_FREE_BYTES = 1_000_000
+_FAILED_ITSELF = "No file/folder found for package"
 _NOT_SHOWN = (" + ", " ~ ", "Using ", "Audited ", "Creating ")
 
 
@@ -84,7 +87,7 @@ def plan_commands(
 ) -> list[Command]:
     """What uv is to do, in that order. `unnamed` are packages to resolve together with the app's own."""
     install = ("pip", "install", "--python", f"{venv}/bin/python")
-    itself = Command((*install, "--no-deps", "--editable", "."))
+    itself = Command((*install, "--no-deps", *([] if _is_built_by_old_poetry(dependencies) else ["--editable"]), "."))
     if dependencies.manager == "uv":
         words = ["sync", "--frozen", "--no-default-groups", "--python", str(interpreter.executable)]
         words += [] if dependencies.installs_itself else ["--no-install-project"]
@@ -103,6 +106,12 @@ def plan_commands(
 def _installs_project_apart(dependencies: Dependencies) -> bool:
     """Poetry installs the project itself, of which its lock has no line."""
     return dependencies.manager == "poetry" and any(requirement.is_project for requirement in dependencies.local)
+
+
+def _is_built_by_old_poetry(dependencies: Dependencies) -> bool:
+    """By a backend that cannot install in place, as `poetry init` named it before 1.1. Poetry asks it nothing."""
+    system = dependencies.lock.pyproject.get("build-system") if isinstance(dependencies.lock, PoetryLock) else None
+    return isinstance(system, dict) and system.get("build-backend") == "poetry.masonry.api"
 
 
 def _plan_batch(
@@ -173,6 +182,7 @@ def _refusal(installation: Installation, output: list[str]) -> ToppcloudError:
     invalid = find_invalid_line(dependencies.requirements) if dependencies.requirements else None
     address = find_unreachable(output, dependencies.lock_text)
     missing = find_missing(output)
+    older = find_older_python(output, installation.interpreter.version)
     if invalid:
         why = f"This is no requirement: {hide_credentials(invalid)}"
     elif address:
@@ -184,7 +194,10 @@ def _refusal(installation: Installation, output: list[str]) -> ToppcloudError:
     elif missing:
         said, cure = explain_missing(missing)
         why, cure = f"{said}\n{why}", f"{cure}\n"
-    elif _installs_project_apart(dependencies):
+    elif older:
+        why = f"{older[0]}\n{why}"
+        cure = f"Try another Python: {render_change(_find_origin(installation), older[1])}\n"
+    elif _installs_project_apart(dependencies) and any(_FAILED_ITSELF in line for line in output):
         cure = "A project that is no package says so: [tool.poetry] package-mode = false\n"
     return ToppcloudError(
         f"The packages of {file} could not be installed.",
@@ -192,6 +205,13 @@ def _refusal(installation: Installation, output: list[str]) -> ToppcloudError:
         f"{cure}Correct {file}, commit, push again.",
         reason=f"installing {file} failed",
     )
+
+
+def _find_origin(installation: Installation) -> str:
+    """Where another Python is asked for, so that it counts."""
+    if installation.environment.get(CONFIG_VAR):
+        return CONFIG_VAR
+    return RUNTIME_TXT if (installation.source / RUNTIME_TXT).is_file() else PYTHON_VERSION_FILE
 
 
 def _raise_when_full(folder: Path) -> None:

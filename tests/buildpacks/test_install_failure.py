@@ -1,6 +1,12 @@
 import pytest
 
-from buildpacks.install_failure import explain_missing, find_missing, find_unreachable, list_repositories
+from buildpacks.install_failure import (
+    explain_missing,
+    find_missing,
+    find_older_python,
+    find_unreachable,
+    list_repositories,
+)
 
 
 @pytest.mark.parametrize(
@@ -29,6 +35,20 @@ def test_known_ones_are_told_with_the_package_of_debian():
     assert "apt install libgdal-dev" in explain_missing("gdal-config")[1]
     assert "header sqlite3.h" in explain_missing("sqlite3.h")[0]
     assert "install frobnicate" in explain_missing("frobnicate")[1]
+    assert "apt install libpython3.11-dev" in explain_missing("python3.11")[1]
+
+
+def test_packages_from_before_a_python_are_told_of_with_another_to_try():
+    hint = "hint: You require CPython 3.14 (`cp314`), but we only found wheels for `psycopg-binary` (v3.1.18) with the "
+    hint += "following Python ABI tags: `cp37m`, `cp38`, `cp311`, `cp312`"
+    why, python = find_older_python([hint], "3.14.1")
+    assert "psycopg-binary 3.1.18 comes compiled for Python 3.12 at most" in why and python == "3.12"
+    assert find_older_python([hint], "3.12.1") is None
+    failed = ["Building greenlet==3.0.1", "error: Failed to build `greenlet==3.0.1`"]
+    why, python = find_older_python(failed, "3.14.1")
+    assert "greenlet 3.0.1 could not be compiled" in why and python == "3.12"
+    assert find_older_python(failed, "3.10.2") is None
+    assert find_older_python(["error: No solution found"], "3.14.1") is None
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,29 @@ def test_project_of_poetry_installs_itself(builder, folder):
     assert run_in(builder, slug, release, "shop").stdout.strip() == f"{release}/shop/__init__.py"
 
 
+def test_project_of_an_old_poetry_is_installed_though_not_in_place(builder):
+    pyproject = POETRY + '[tool.poetry.scripts]\nshop = "shop:main"\n[build-system]\nrequires = ["poetry-core"]\n'
+    pyproject += 'build-backend = "poetry.masonry.api"\nbackend-path = ["tools"]\n'
+    files = {
+        **poetry(LOCKED.replace("HASH", HASHES[0]), pyproject),
+        "tools/poetry/masonry/api.py": "from poetry.core.masonry.api import build_wheel\n",
+        "shop/__init__.py": "def main(): print('open')\n",
+    }
+    slug = builder.push(files)
+    assert slug.venv_key is None
+    assert run_in(builder, slug, builder.app.slug(slug.id).source, "shop").stdout.strip() == "open"
+
+
+def test_project_without_a_package_is_told_how_to_say_so_and_no_other(builder):
+    pyproject = POETRY + '[build-system]\nrequires = ["poetry-core"]\nbuild-backend = "poetry.core.masonry.api"\n'
+    with pytest.raises(ToppcloudError) as refused:
+        builder.push(poetry(LOCKED.replace("HASH", HASHES[0]), pyproject))
+    assert "package-mode = false" in refused.value.cure
+    with pytest.raises(ToppcloudError) as refused:
+        builder.push({**poetry(LOCKED.replace("HASH", f"sha256:{'0' * 64}"), pyproject), "shop.py": ""})
+    assert "package-mode" not in refused.value.cure
+
+
 def test_package_with_another_hash_is_refused(builder):
     with pytest.raises(ToppcloudError, match=r"The packages of poetry\.lock could not be installed"):
         builder.push(poetry(LOCKED.replace("HASH", f"sha256:{'0' * 64}")))
