@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import subprocess
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -114,6 +116,28 @@ def test_version_that_moved_is_told_with_the_line_that_holds_it(node: LiveNode, 
     assert "tiny-verified-part" in said.err
     assert node.request(repository.app).status == 200
     assert list(node.layout.dry_runs.iterdir()) == []
+
+
+def test_person_who_goes_away_leaves_nothing_behind(node: LiveNode, live_app: Make) -> None:
+    marker = node.folder / "slow-verify"
+    slow = f"#!/bin/sh\n[ -e {marker} ] && exec sleep 300\ntrue\n"
+    repository = live_app(plain_files(**{"bin/post_compile": slow}))
+    marker.touch()
+    person = subprocess.Popen(
+        [*node.ssh_words(), f"builds:verify -a {repository.app}"],
+        env=node.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    assert person.stderr is not None
+    assert any(b"bin/post_compile" in line for line in person.stderr)
+    person.terminate()
+    person.wait()
+    deadline = time.monotonic() + 60
+    while list(node.layout.dry_runs.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert list(node.layout.dry_runs.iterdir()) == []
+    assert node.request(repository.app).status == 200
 
 
 def test_what_cannot_be_compared_is_refused(node: LiveNode, live_app: Make) -> None:
