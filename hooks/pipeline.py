@@ -285,9 +285,10 @@ def _render_holder(holder: Holder | None) -> str:
 
 
 def read_subject(commit: Commit) -> str:
-    """The first line of the commit's message."""
+    """The first line of the commit's message, as one that a terminal may be shown: a pusher chooses what it says."""
     text: str = commit.message.decode(errors="replace").strip()
-    return text.splitlines()[0][:72] if text else "(no message)"
+    line = text.splitlines()[0] if text else "(no message)"
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)[:72]
 
 
 def count_commits(delivery: Delivery) -> str | None:
