@@ -22,6 +22,7 @@ from deploy.memory_budget import remember_start, require_memory
 from deploy.open_addresses import warn_of_open_addresses
 from deploy.output_log import read_last_lines
 from deploy.prune import prune_releases
+from deploy.pruning import start_pruning
 from deploy.release import (
     Release,
     mark_failed,
@@ -234,7 +235,7 @@ def _after_activation(
         ("nobody looked who else can reach it", lambda: warn_of_open_addresses(node.layout, start.web, console)),
         ("its memory was not measured", lambda: remember_start(node, app)),
         ("what was said is not kept", lambda: _write_output(start.release, console.transcript)),
-        ("old releases were not pruned", lambda: prune_releases(node, app, console)),
+        ("old releases were not pruned", lambda: _prune(node, app, console)),
     ]
     for consequence, step in steps:
         try:
@@ -243,6 +244,12 @@ def _after_activation(
             _log.exception("after activation", extra={"app": app.name, "consequence": consequence})
             what = error.what if isinstance(error, ToppcloudError) else str(error)
             console.warning(f"The new release is live, but {consequence}: {what}")
+
+
+def _prune(node: Node, app: AppLayout, console: Console) -> None:
+    """What would take long goes after the answer. What still drains goes then, too: see doorman."""
+    if prune_releases(node, app, console):
+        start_pruning(node.layout, app.name)
 
 
 def _write_output(layout: ReleaseLayout, lines: list[str]) -> None:

@@ -14,6 +14,7 @@ import contextlib
 import functools
 import json
 import logging
+import os
 import resource
 import selectors
 import socket
@@ -32,6 +33,7 @@ from deploy.live_start import find_live_key
 from deploy.open_sockets import OpenSockets
 from deploy.process_record import read_processes
 from deploy.program_events import EventInbox
+from deploy.pruning import start_pruning
 from deploy.release_watch import ReleaseWatch
 from deploy.retirement import Request, find_requests, read_request, retire, write_request
 from deploy.start_key import WEB, StartKey, key_of_folder, parse_program_name
@@ -138,8 +140,11 @@ class Doorman:
             retire(self._layout, self._sockets, key, request, drain_s=self._node.settings.drain_timeout_s)
         except Exception:
             _log.exception("a retirement failed; it is tried again when the doorman starts", extra={"start": key.name})
+            return
         finally:
             self._retiring.discard(key)
+        with contextlib.suppress(OSError):  # the app's next change prunes it
+            os.waitpid(start_pruning(self._layout, key.app), 0)
 
     def _hear(self, events: EventInbox) -> None:
         for event in events.read():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from deploy.kept_files import gather_late
 from deploy.public_files import find_slug_before
@@ -10,14 +11,19 @@ from deploy.release import read_release
 from deploy.written_files import find_written
 from toppcloud.app_layout import AppLayout, ReleaseLayout
 from toppcloud.console import Console
-from toppcloud.files import remove_tree
+from toppcloud.files import remove_tree, set_aside
 from toppcloud.lock import read_holder
 from toppcloud.node import Node
 from toppcloud.slug import read_slug
 
+_MANY = 500
 
-def prune_releases(node: Node, app: AppLayout, console: Console) -> None:
-    """Remove what neither the live release nor a rollback to a kept one needs. Releases with written files stay."""
+
+def prune_releases(node: Node, app: AppLayout, console: Console) -> bool:
+    """Remove what neither the live release nor a rollback to a kept one needs. Releases with written files stay.
+
+    Folders of many files, which would take long, are set aside in the app's: returns whether there were any.
+    """
     live = app.live_number()
     served = [number for number in app.release_numbers() if app.release(number).went_live.exists()]
     kept = set(served[: node.settings.kept_releases])
@@ -34,8 +40,9 @@ def prune_releases(node: Node, app: AppLayout, console: Console) -> None:
                 f"v{number} is kept beyond the last {node.settings.kept_releases}: it wrote files that would be lost."
             )
         else:
-            remove_tree(layout.folder)
+            _remove(app, layout.folder)
     _prune_slugs(app)
+    return any(app.folder.glob(".gone-*"))
 
 
 def venv_keys_in_use(app: AppLayout) -> set[str]:
@@ -51,8 +58,8 @@ def _drop_drained_source(node: Node, app: AppLayout, layout: ReleaseLayout) -> N
     slug = read_slug(app.slug(release.slug)) if release else None
     gather_late(app, layout.source, node.account)
     if slug is None or not find_written(layout, app.slug(slug.id)):
-        remove_tree(layout.source)
-        remove_tree(layout.tmp)
+        _remove(app, layout.source)
+        _remove(app, layout.tmp)
 
 
 def _prune_slugs(app: AppLayout) -> None:
@@ -69,7 +76,24 @@ def _prune_slugs(app: AppLayout) -> None:
     trials = {slug.id for slug in app.dry_runs()}
     for slug_id in slug_ids:
         if slug_id not in needed | trials:
-            remove_tree(app.slug(slug_id).folder)
+            _remove(app, app.slug(slug_id).folder)
+
+
+def _remove(app: AppLayout, path: Path) -> None:
+    if _has_many(path):
+        set_aside(path, app.folder)
+    else:
+        remove_tree(path)
+
+
+def _has_many(top: Path) -> bool:
+    """Whether more than `_MANY` files lie below it. Looks at no more of them."""
+    count = 0
+    for _, folders, names in os.walk(top):
+        count += len(folders) + len(names)
+        if count > _MANY:
+            return True
+    return False
 
 
 def _slug_ids(app: AppLayout) -> list[str]:

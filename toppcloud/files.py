@@ -90,6 +90,12 @@ def remove_tree(path: Path) -> None:
     _remove(doomed)
 
 
+def set_aside(path: Path, folder: Path) -> None:
+    """Take `path` away, if it is there, in no time: `sweep_removed` of `folder` on the same disk removes it."""
+    with contextlib.suppress(FileNotFoundError):
+        path.rename(folder / f".gone-{secrets.token_hex(4)}")
+
+
 def _remove(path: Path) -> None:
     """Remove a tree, read-only folders in it included, and however deep an app has made it."""
     try:
@@ -135,6 +141,12 @@ def sweep_temporary(folder: Path) -> None:
             _remove(path)
         else:
             path.unlink(missing_ok=True)
+
+
+def sweep_removed(folder: Path) -> None:
+    """Remove what was set aside in `folder`. Others may do the same meanwhile."""
+    for path in folder.glob(".gone-*"):
+        _remove(path)
 
 
 def size_of_tree(path: Path) -> int:
