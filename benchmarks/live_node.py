@@ -49,6 +49,11 @@ class Said:
         return self.out + self.err
 
 
+def choose_place() -> Path:
+    """Where nodes are made: the folder that BENCH_IN names, else /tmp."""
+    return Path(os.environ.get("BENCH_IN") or "/tmp")
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -66,7 +71,7 @@ class LiveNode:
     @classmethod
     def in_new_folder(cls) -> LiveNode:
         """In a folder that every account may enter, since root's node runs apps under another one."""
-        folder = Path(tempfile.mkdtemp(prefix="toppcloud-", dir="/tmp"))
+        folder = Path(tempfile.mkdtemp(prefix="toppcloud-", dir=choose_place()))
         folder.chmod(0o755)
         return cls(folder)
 
@@ -187,7 +192,7 @@ class LiveNode:
 
     def repository(self, app: str, files: Mapping[str, str]) -> Repository:
         """A git repository with these files as its first commit, and the node as its remote `toppcloud`."""
-        repository = Repository(self, app, self.folder / f"work-{app}")
+        repository = self.open_repository(app)
         repository.path.mkdir()
         repository.git("init", "-q", "-b", "main")
         repository.git("config", "user.name", "Ana")
@@ -195,6 +200,10 @@ class LiveNode:
         repository.git("remote", "add", "toppcloud", f"ssh://toppcloud@127.0.0.1:{self.ssh_port}/{app}")
         repository.commit("First", files)
         return repository
+
+    def open_repository(self, app: str) -> Repository:
+        """The one that was made before."""
+        return Repository(self, app, self.folder / f"work-{app}")
 
 
 @dataclass(frozen=True)

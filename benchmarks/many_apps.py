@@ -95,27 +95,25 @@ def measure_many_apps(scale: Scale) -> Section:
         ],
         _list_figures(grown),
         [Table(HEADER, [growth.row() for growth in grown])],
+        plots={"growth.svg": _render_growth(grown)},
         data={"growth": [vars(growth) for growth in grown]},
     )
 
 
-def render_growth(data: list[dict]) -> str:  # type: ignore[type-arg]
-    """The plot, as SVG, of what a section's data says."""
-    apps = [float(one["apps"]) for one in data]
-
-    def median(key: str) -> list[float]:
-        return [statistics.median(one[key]) for one in data]
-
+def _render_growth(grown: list[Growth]) -> str:
     return render_plot(
         "sleeping apps",
-        apps,
+        [growth.apps for growth in grown],
         [
-            Panel("memory: supervisord, holder, doorman", "MB", [Line("", [one["core_mb"] for one in data])]),
-            Panel("start of the node", "s", [Line("", median("starts_s"))]),
+            Panel("memory: supervisord, holder, doorman", "MB", [Line("", [growth.core_mb for growth in grown])]),
+            Panel("start of the node", "s", [Line("", [statistics.median(growth.starts_s) for growth in grown])]),
             Panel(
                 "deploy of one more app",
                 "s",
-                [Line("beside them", median("deploys_s")), Line("alone", median("deploys_alone_s"))],
+                [
+                    Line("beside them", [statistics.median(growth.deploys_s) for growth in grown]),
+                    Line("alone", [statistics.median(growth.deploys_alone_s) for growth in grown]),
+                ],
             ),
         ],
     )

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.figure import tabulate
-from benchmarks.many_apps import render_growth
 from benchmarks.section import Section
 
 RESULTS = Path(__file__).parent / "results"
@@ -39,14 +38,14 @@ def print_summary(sections: Mapping[str, Section]) -> None:
 
 
 def write_report(conditions: Mapping[str, str], sections: Mapping[str, Section]) -> None:
-    """latest.json, latest.md, and growth.svg when the growth was measured."""
+    """latest.json, latest.md, and the plots of what was measured."""
     RESULTS.mkdir(exist_ok=True)
     report = {"conditions": conditions, "sections": {name: _as_json(section) for name, section in sections.items()}}
     (RESULTS / "latest.json").write_text(json.dumps(report, indent=1) + "\n")
     (RESULTS / "latest.md").write_text("\n".join(_render_markdown(conditions, sections)) + "\n")
     for section in sections.values():
-        if growth := section.data.get("growth"):
-            (RESULTS / "growth.svg").write_text(render_growth(growth))
+        for name, text in section.plots.items():
+            (RESULTS / name).write_text(text)
     print(f"\nalso in {RESULTS.relative_to(Path.cwd()) if RESULTS.is_relative_to(Path.cwd()) else RESULTS}")
 
 

@@ -1,8 +1,8 @@
 """`make bench`: what this machine, its node and a rival set up by hand do, measured in one run.
 
 `make bench ONLY=traffic,wake` runs parts of it, `QUICK=1` a tenth of each to see that it works, `MINUTES=10` visits for
-longer, `APPS=10,100` other numbers of sleeping apps. Each part starts nodes of its own and removes them. The status is
-1 when a request failed that must not.
+longer, `APPS=10,100` other numbers of sleeping apps, `BENCH_IN=/mnt/disk` nodes in that folder and not in /tmp. Each
+part starts nodes of its own and removes them. The status is 1 when a request failed that must not.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ import traceback
 from collections.abc import Callable
 
 from benchmarks.conditions import read_conditions, render_load
+from benchmarks.disk_use import measure_disk_use
 from benchmarks.kills import measure_kills
+from benchmarks.large_pushes import measure_large_pushes
 from benchmarks.many_apps import measure_many_apps
 from benchmarks.pushes import measure_pushes
 from benchmarks.relay import measure_relay
@@ -24,11 +26,15 @@ from benchmarks.scale import Scale
 from benchmarks.section import Missing, Section
 from benchmarks.throughput import measure_throughput
 from benchmarks.traffic import measure_traffic
+from benchmarks.virtualenvs import measure_virtualenvs
 from benchmarks.visits import measure_visits
 from benchmarks.wake import measure_wake
 
 PARTS: dict[str, Callable[[Scale], Section]] = {
     "pushes": measure_pushes,
+    "builds": measure_virtualenvs,
+    "large": measure_large_pushes,
+    "disk": measure_disk_use,
     "traffic": measure_traffic,
     "kills": measure_kills,
     "throughput": measure_throughput,

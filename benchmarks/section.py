@@ -21,6 +21,8 @@ class Section:
     tables: list[Table] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     """Requests that failed and must not: `make bench` ends with status 1."""
+    plots: dict[str, str] = field(default_factory=dict)
+    """SVG by the name of its file: {"growth.svg": "<svg ..."}."""
     data: dict[str, Any] = field(default_factory=dict)
     """Numbers for programs, beside those of the figures."""
 
