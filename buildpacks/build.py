@@ -16,7 +16,7 @@ from buildpacks.export import Exported
 from buildpacks.private_copy import add_pip, open_private_copy, settle_private_copy
 from buildpacks.processes import Declarations, read_declarations
 from buildpacks.registry import choose_buildpacks
-from buildpacks.seal import take_over
+from buildpacks.seal import take_back
 from buildpacks.slugignore import leave_out
 from buildpacks.static import refuse_published_source
 from buildpacks.stock import take_stock
@@ -113,7 +113,7 @@ def run_buildpacks(
         workshop = dataclasses.replace(workshop, is_last=number == len(buildpacks))
         contribution = buildpack.build(workshop, console)
         contributions.append(contribution)
-        take_over(source, workshop.node.account)
+        take_back(source, workshop.node.account)
         paths = tuple(source / path for path in (*contribution.exported_paths, *contribution.paths))
         workshop = dataclasses.replace(
             workshop,

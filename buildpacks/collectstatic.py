@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from buildpacks.source_folders import list_folders
 from toppcloud.account import Account
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
@@ -102,7 +103,7 @@ def find_manage_py(source: Path) -> Path | None:
             manage_py = folder / "manage.py"
             if manage_py.is_file() and not manage_py.is_symlink():
                 return manage_py
-        level = [inner for folder in level for inner in _list_folders(folder)]
+        level = [inner for folder in level for inner in list_folders(folder, _LEFT_OUT)]
     return None
 
 
@@ -173,11 +174,6 @@ def _read_report(report: Path) -> dict[str, Any] | None:
 
 def _list_files(root: Path) -> set[str]:
     return {os.path.relpath(Path(folder, name), root) for folder, _, names in os.walk(root) for name in names}
-
-
-def _list_folders(folder: Path) -> list[Path]:
-    names = sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.is_symlink())
-    return [folder / name for name in names if name not in _LEFT_OUT and not name.startswith(".")]
 
 
 def _refusal(manage_py: Path, failed: ProgramFailed, said: Mapping[str, Any]) -> ToppcloudError:

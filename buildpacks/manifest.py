@@ -11,6 +11,7 @@ import stat
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from toppcloud.files import write_file
@@ -34,13 +35,17 @@ class KnownSource:
     path: Path
     manifest: Manifest
 
+    @cached_property
+    def top(self) -> bytes:
+        return os.fsencode(self.path) + b"/"
+
     def find_digest(self, path: bytes, info: os.stat_result) -> str | None:
         """That of the file at `path`, when it is the file that `info` is of."""
         digest = self.manifest.files.get(path)
         if digest is None:
             return None
         try:
-            then = os.lstat(os.path.join(os.fsencode(self.path), path))  # noqa: PTH118 - bytes
+            then = os.lstat(self.top + path)
         except OSError:
             return None
         return digest if os.path.samestat(then, info) else None

@@ -61,6 +61,11 @@ def read_declarations(source: Path) -> Declarations:
     )
 
 
+def needs_default(declarations: Declarations) -> bool:
+    """Whether nothing is said of what runs, so that the files themselves must tell."""
+    return not declarations.toml.web and all(name == RELEASE for name in declarations.procfile or ())
+
+
 def choose_processes(
     source: Path, declarations: Declarations, default: WebDefault | None = None, *, is_required: bool = True
 ) -> Processes:

@@ -18,7 +18,7 @@ from buildpacks.interpreters import Interpreter
 from buildpacks.lock_in_step import refuse_out_of_step
 from buildpacks.nltk import NLTK, fetch_corpora
 from buildpacks.package_json import find_unbuilt
-from buildpacks.processes import Declarations, Processes, choose_processes
+from buildpacks.processes import Declarations, Processes, choose_processes, needs_default
 from buildpacks.python_choice import choose_python_request
 from buildpacks.python_version import Lock, PythonRequest, refuse_unsuitable
 from buildpacks.python_version_files import read_python_version_files
@@ -45,7 +45,8 @@ def build(workshop: Workshop, console: Console) -> Contribution:
     detected = detect(source)
     dependencies = read_dependencies(source, detected)
     refuse_out_of_step(source, detected)
-    processes = choose_processes(source, declarations, choose_web_default(source), is_required=workshop.must_run)
+    default = choose_web_default(source) if needs_default(declarations) else None
+    processes = choose_processes(source, declarations, default, is_required=workshop.must_run)
     refuse_published_source(declarations.toml.options, processes.commands)
     lock = Lock(dependencies.locked_python, dependencies.locked_python_origin, dependencies.requires_python)
     python = choose_python(workshop, lock)

@@ -14,7 +14,7 @@ from buildpacks.bytecode import Compilation, compile_files, list_source_compilat
 from buildpacks.export import Exported
 from buildpacks.manifest import KnownSource, Manifest, ScannedSource, read_manifest, scan_source, write_manifest
 from buildpacks.provenance import find_altered, write_provenance
-from buildpacks.seal import take_over
+from buildpacks.seal import take_back
 from toppcloud.app_layout import SlugLayout
 from toppcloud.node import Node
 
@@ -28,7 +28,7 @@ def take_stock(
     is_cancelled: Callable[[], str | None],
 ) -> ScannedSource:
     """Write the manifest and the bytecode of the source; `older` is the slug before, used where it is equal."""
-    take_over(layout.source, node.account)
+    take_back(layout.source, node.account)
     known = KnownSource(older.source, read_manifest(older.manifest)) if older else None
     scanned = scan_source(layout.source, exported.blobs if exported else None, known)
     write_manifest(layout.manifest, scanned.manifest, older.manifest if older else None)

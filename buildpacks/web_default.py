@@ -13,6 +13,7 @@ from pathlib import Path
 
 from buildpacks.collectstatic import find_manage_py
 from buildpacks.python_source import Definition, find_string_argument, read_definitions
+from buildpacks.source_folders import list_folders
 
 ASGI_SERVER = "gunicorn -k uvicorn_worker.UvicornWorker"
 WSGI_SERVER = "gunicorn"
@@ -135,13 +136,5 @@ def _list_python_files(source: Path) -> list[Path]:
                 usual = _FIRST_FILES.index(stem) if stem in _FIRST_FILES else len(_FIRST_FILES)
                 if not stem.startswith("test_") and path.name not in ("conftest.py", "setup.py"):
                     found.append((depth, usual, str(path), path))
-        level = [inner for folder in level for inner in _list_folders(folder)]
+        level = [inner for folder in level for inner in list_folders(folder, _LEFT_OUT)]
     return [path for *_, path in sorted(found)[:_MOST_FILES]]
-
-
-def _list_folders(folder: Path) -> list[Path]:
-    return [
-        path
-        for path in sorted(folder.iterdir())
-        if path.is_dir() and not path.is_symlink() and path.name not in _LEFT_OUT and not path.name.startswith(".")
-    ]

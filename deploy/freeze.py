@@ -18,6 +18,7 @@ from toppcloud.program import ProgramFailed, run
 from toppcloud.slug import Slug
 
 _COPY_TIMEOUT_S = 600.0
+_COPY = ("cp", "--recursive", "--no-dereference", "--preserve=mode,timestamps", "--reflink=auto")
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,14 @@ def freeze(
 def copy_source(node: Node, app: AppLayout, layout: ReleaseLayout, slug: Slug) -> None:
     """The release's source: files of its own, as the app may write where it stands."""
     pristine = app.slug(slug.id).source
+    layout.source.mkdir(mode=0o755)
+    layout.source.chmod(0o755)
+    node.account.own(layout.source)
     try:
-        run(["cp", "--archive", "--reflink=auto", "--", pristine, layout.source], timeout_s=_COPY_TIMEOUT_S)
+        run([*_COPY, "--", f"{pristine}/.", layout.source], account=node.account, timeout_s=_COPY_TIMEOUT_S)
     except ProgramFailed as failure:
         if shutil.disk_usage(layout.folder).free < size_of_tree(pristine):
             raise OSError(errno.ENOSPC, "the disk is full", str(layout.source)) from failure
         raise
-    layout.source.chmod(0o755)
-    node.account.own_tree(layout.source)
     layout.tmp.mkdir(mode=0o700, exist_ok=True)
     node.account.own(layout.tmp)
