@@ -24,7 +24,8 @@ from toppcloud.errors import ToppcloudError
 from toppcloud.names import parse_config_key, parse_process_type
 from toppcloud.slug import ServiceDeclaration
 
-_STRING_OR_COMMENT = re.compile(r'"(?:[^"\\\n]|\\.)*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
+# An end that is missing matches too: else each beginning would be looked through to the end of the file.
+_STRING_OR_COMMENT = re.compile(r'"(?:[^"\\\n]|\\.)*"?|//[^\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL)
 _SERVICES = {"heroku-postgresql": "postgres"}
 _MOST_PROCESSES = 100
 _LONGEST_VALUE = 32_000

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from buildpacks.detection import Detected
 from buildpacks.distributions import normalise
@@ -22,6 +22,9 @@ from buildpacks.source_text import read_source_text
 from toppcloud.errors import ToppcloudError
 
 _UV_SOURCES = ("git", "url", "path", "directory", "editable", "virtual", "workspace")
+_LOCKING = {"pipenv": "pipenv lock", "poetry": "poetry lock", "uv": "uv lock"}
+"""What makes the lock anew."""
+_WRONG = (AttributeError, KeyError, TypeError, ValueError, RecursionError)
 _SOME_PYTHONS = tuple(f"3.{minor}.{patch}" for minor in range(6, 25) for patch in (0, 1, 5, 12, 30))
 Wanted = tuple[str, frozenset[str], str]
 """(name, extras, specifier or "from elsewhere")"""
@@ -29,23 +32,36 @@ Wanted = tuple[str, frozenset[str], str]
 
 def refuse_out_of_step(source: Path, detected: Detected) -> None:
     """Raises ToppcloudError when the lock is older than the manifest, with the line that makes it anew."""
+    try:
+        _refuse_out_of_step(source, detected)
+    except _WRONG as error:
+        raise ToppcloudError(
+            f"{detected.file} and what it was made from cannot be compared.",
+            f"Something in one of them has a type that {detected.manager} does not write.",
+            f"Correct it, then type: {_LOCKING[detected.manager]} && git add {detected.file}",
+            reason=f"invalid {detected.file}",
+        ) from error
+
+
+def _refuse_out_of_step(source: Path, detected: Detected) -> None:
     lock = read_source_text(source, detected.file) or ""
     pyproject = read_source_text(source, "pyproject.toml") or ""
     pipfile = read_source_text(source, "Pipfile") or ""
     if detected.manager == "pipenv" and pipfile:
         said = parse_pipfile_lock(lock).pipfile_hash
         if said and said not in hash_pipfile(pipfile):
-            raise _refusal("Pipfile.lock", "Pipfile", "pipenv lock", find_new_in_pipfile(pipfile, lock))
+            raise _refusal(detected, "Pipfile", find_new_in_pipfile(pipfile, lock))
     elif detected.manager == "poetry":
         if parse_poetry_lock(lock, pyproject).content_hash != hash_pyproject(pyproject, lock):
-            raise _refusal("poetry.lock", "pyproject.toml", "poetry lock", find_new_in_poetry(pyproject, lock))
+            raise _refusal(detected, "pyproject.toml", find_new_in_poetry(pyproject, lock))
     elif detected.manager == "uv":
         differences = compare_uv(parse_toml(pyproject, "pyproject.toml"), parse_toml(lock, "uv.lock"))
         if differences:
-            raise _refusal("uv.lock", "pyproject.toml", "uv lock", differences)
+            raise _refusal(detected, "pyproject.toml", differences)
 
 
-def _refusal(lock: str, manifest: str, cure: str, differences: list[str]) -> ToppcloudError:
+def _refusal(detected: Detected, manifest: str, differences: list[str]) -> ToppcloudError:
+    lock, cure = detected.file, _LOCKING[detected.manager]
     why = f"{manifest} was changed after {lock} was made from it"
     shown = ", ".join(differences[:4]) + (", …" if len(differences) > 4 else "")
     return ToppcloudError(
@@ -75,15 +91,15 @@ def compare_uv(pyproject: Mapping[str, Any], lock: Mapping[str, Any]) -> list[st
     if not isinstance(project, dict) or not isinstance(packages, list) or "name" not in project:
         return []
     own = normalise(str(project["name"]))
-    root = next((package for package in packages if normalise(str(package.get("name", ""))) == own), None)
-    if root is None:
-        return [f"the project is called {project['name']}"]
     try:
+        root = next((package for package in packages if normalise(str(package.get("name", ""))) == own), None)
+        if root is None:
+            return [f"the project is called {project['name']}"]
         differences = _compare_dependencies(pyproject, root)
         asked, locked = project.get("requires-python"), lock.get("requires-python")
         if asked and locked and not _is_same_python(asked, locked) and not _is_workspace(pyproject):
             differences.append(f"requires-python is {asked}")
-    except (InvalidRequirement, InvalidSpecifier, AttributeError, KeyError, TypeError, ValueError, RecursionError):
+    except _WRONG:
         return []
     return differences
 

@@ -74,7 +74,7 @@ def parse_pipfile_lock(text: str) -> PipfileLock:
 
 
 def _parse_source(source: Mapping[str, Any]) -> tuple[str, Index | None]:
-    name, url = source.get("name") or "source", source["url"]
+    name, url = str(source.get("name") or "source"), source["url"]
     return name, choose_index(name, url, source.get("verify_ssl", True) is not False)
 
 

@@ -24,6 +24,11 @@ def test_comments_go_and_strings_stay():
     assert json.loads(remove_comments(text)) == {"a": 'x // y " // z', "b": 1}
 
 
+@pytest.mark.parametrize("text", ['"' + '\\"' * 500_000, "/*" * 500_000, "{" * 100_000])
+def test_file_that_never_comes_to_an_end_is_left_aside(text):
+    assert parse_app_json(text).warnings[0].startswith("app.json is not read")
+
+
 def test_broken_or_odd_app_json_only_warns():
     assert parse_app_json("{").warnings
     assert parse_app_json("{}") == AppJson()

@@ -121,3 +121,23 @@ def test_uv_lock_out_of_step_says_what_to_type(write_project):
         check(source)
     assert refused.value.reason == "uv.lock out of step"
     assert refused.value.cure.startswith("Type: uv lock && git add uv.lock")
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"pyproject.toml": '[tool]\npoetry = "x"\n', "poetry.lock": "[metadata]\n"},
+        {"pyproject.toml": '[project]\nname = "x"\ndependencies = [1]\n', "poetry.lock": "[metadata]\n"},
+        {"pyproject.toml": "project = true\n", "poetry.lock": "[metadata]\n"},
+        {"pyproject.toml": POETRY, "poetry.lock": 'package = "x"\n[metadata]\n'},
+        {"Pipfile": "packages = 1.5\n", "Pipfile.lock": '{"_meta": {"hash": {"sha256": "0e"}}, "default": {}}'},
+    ],
+)
+def test_files_with_other_types_than_their_manager_writes_are_refused(write_project, files):
+    with pytest.raises(ToppcloudError, match="cannot be compared") as refused:
+        check(write_project(files))
+    assert " lock && git add " in refused.value.cure
+
+
+def test_what_uv_alone_can_judge_is_left_to_uv(write_project):
+    check(write_project({"pyproject.toml": '[project]\nname = "x"\n', "uv.lock": "package = [1]\n"}))

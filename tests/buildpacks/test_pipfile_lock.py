@@ -121,3 +121,8 @@ def test_hash_is_the_one_of_pipenv_in_each_of_its_ages():
         "be83bb0d4d040001c2dbb6db273afbb0140691980ff0b134b53ef719d5bb16a9",
         "f6ef3399b02291bbc10717ac672b0f6324cc631a705fd97ee1f620ba31025518",
     )
+
+
+def test_name_of_an_index_is_a_text_whatever_the_file_has():
+    packages = parse_pipfile_lock(lock({"x": "==1"}, sources=({**MINE, "name": [["mine"]]},))).packages
+    assert [part.index.name for part in batch(packages)] == ["[['mine']]"]
