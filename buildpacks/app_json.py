@@ -196,8 +196,8 @@ class _Reader:
         script = scripts.get("postdeploy")
         found = script if isinstance(script, dict) else scripts
         command = self.text(found, "command" if isinstance(script, dict) else "postdeploy", "scripts ").strip()
-        if "\0" in command:
-            self.wrong("scripts postdeploy", "a command")
+        if "\0" in command or len(command) > _LONGEST_VALUE:
+            self.wrong("scripts postdeploy", "a command of usable length")
             return None
         return command or None
 

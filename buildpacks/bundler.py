@@ -12,6 +12,7 @@ from buildpacks.buildpack import Workshop
 from buildpacks.gemfile_lock import GemfileLock
 from buildpacks.kept_packages import remove
 from buildpacks.runtime import Runtime
+from buildpacks.source_text import is_plain_file
 from buildpacks.uv import hide_credentials, make_folder
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
@@ -55,7 +56,7 @@ class Bundler:
     def install(self, lock: GemfileLock) -> None:
         """The gems of the lock, from vendor/cache alone when all are there. Raises ToppcloudError."""
         cache = self.workshop.source / "vendor/cache"
-        has_all = bool(lock.fetched) and all((cache / f"{gem}.gem").is_file() for gem in lock.fetched)
+        has_all = bool(lock.fetched) and all(is_plain_file(cache / f"{gem}.gem") for gem in lock.fetched)
         words = ["install", "--jobs", "2", "--retry", "2", *(["--local"] if has_all else [])]
         try:
             self.run(words, _is_telling)

@@ -20,6 +20,7 @@ from buildpacks.package_json import (
 )
 from buildpacks.processes import Declarations, Processes, choose_processes
 from buildpacks.runtime import Language, Runtime, choose_runtime
+from buildpacks.source_text import is_plain_file
 from buildpacks.web_default import WebDefault
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
@@ -124,7 +125,7 @@ def read_project(source: Path) -> Project:
     needed = (*package.dependencies, *(package.dev_dependencies if package.build_script else ()))
     modules = source / FOLDER
     is_committed = (
-        package.has_packages and modules.is_dir() and all((modules / name / FILE).is_file() for name in needed)
+        package.has_packages and modules.is_dir() and all(is_plain_file(modules / name / FILE) for name in needed)
     )
     return Project(package, locks[0] if locks else None, text, is_committed)
 
@@ -346,8 +347,3 @@ def choose_environment(package: PackageJson, processes: Processes) -> Mapping[st
         **{key: value for key, value in told.items() if value},
         **(quiet if any("np" in command for command in commands) else {}),
     }
-
-
-def is_plain_file(path: Path) -> bool:
-    """A file of the project's own, and no link to somewhere else."""
-    return path.is_file() and not path.is_symlink()

@@ -16,6 +16,7 @@ from buildpacks.kept_packages import KeptPackages, describe_changed, digest
 from buildpacks.package_json import find_unbuilt
 from buildpacks.processes import Declarations, choose_processes
 from buildpacks.runtime import Language, Runtime, choose_runtime
+from buildpacks.source_text import is_plain_file
 from buildpacks.web_default import WebDefault
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
@@ -51,7 +52,7 @@ class Project:
 
 def find(source: Path, _declarations: Declarations) -> str | None:
     """Whether there is a Gemfile."""
-    return "Gemfile" if _is_plain_file(source / "Gemfile") else None
+    return "Gemfile" if is_plain_file(source / "Gemfile") else None
 
 
 def build(workshop: Workshop, console: Console) -> Contribution:
@@ -78,14 +79,14 @@ def build(workshop: Workshop, console: Console) -> Contribution:
 
 def read_project(source: Path) -> Project:
     """Raises ToppcloudError without Gemfile.lock, or with one for other machines."""
-    if not _is_plain_file(source / "Gemfile"):
+    if not is_plain_file(source / "Gemfile"):
         raise ToppcloudError(
             "There is no Gemfile at the top of the repository.",
             "The buildpack ruby builds what it says.",
             "Add one: bundle init   or leave this buildpack out: toppcloud buildpacks:remove ruby",
             reason="missing Gemfile",
         )
-    if not _is_plain_file(source / FILE):
+    if not is_plain_file(source / FILE):
         raise ToppcloudError(
             "Gemfile is there without Gemfile.lock.",
             "The lock says which versions work together. It may be in .gitignore.",
@@ -114,13 +115,13 @@ def read_wanted(source: Path) -> tuple[str, ...]:
     if file is None:
         return tuple(_QUOTED.findall(_OPTION.sub("", match[1])))
     path = source / file[1]
-    version = _VERSION.match(_read(path).strip()) if _is_plain_file(path) else None
+    version = _VERSION.match(_read(path).strip()) if is_plain_file(path) else None
     return (version[1],) if version else ()
 
 
 def choose_web(source: Path, project: Project) -> WebDefault | None:
     """Puma when it is there, else what the framework starts. Never an address that others than the node can reach."""
-    has_rack = _is_plain_file(source / "config.ru")
+    has_rack = is_plain_file(source / "config.ru")
     kind = "Rails" if project.is_rails else "config.ru" if has_rack else None
     if kind is None:
         return None
@@ -225,7 +226,3 @@ def list_warnings(workshop: Workshop, project: Project, runtime: Runtime) -> lis
 def _read(path: Path) -> str:
     with path.open(errors="replace") as file:
         return file.read(_LARGEST_BYTES)
-
-
-def _is_plain_file(path: Path) -> bool:
-    return path.is_file() and not path.is_symlink()

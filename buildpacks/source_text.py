@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import codecs
+import stat
 from pathlib import Path
 
 from toppcloud.errors import ToppcloudError
 
 _LARGEST_FILE = 32_000_000
+
+
+def is_plain_file(path: Path) -> bool:
+    """Whether there is a file of the project's own, and no link to somewhere else. No name is too long to be asked."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def read_source_text(source: Path, name: str) -> str | None:

@@ -74,7 +74,7 @@ def run(
     here once the program ended. With `stdout` (a file or descriptor) standard output goes there and only stderr is
     read here. `account` is who runs it. Each line is passed to `on_line` as it comes. `is_cancelled` is asked every
     0.1 s; a text from it ends the program and raises Cancelled with that text.
-    Raises ProgramFailed with the last lines, Cancelled, or ToppcloudError when there is no such program.
+    Raises ProgramFailed with the last lines, Cancelled, or ToppcloudError when it cannot be started.
     """
     words = [os.fspath(word) for word in argv]
     environment = {"PATH": BASE_PATH, "LANG": "C.UTF-8", **(env or {})}
@@ -100,11 +100,9 @@ def run(
                 start_new_session=True,
                 **(account.popen_arguments() if account else {}),
             )
-    except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
+    except (OSError, ValueError) as error:
         output.close()
-        raise ToppcloudError(
-            f"{words[0]} cannot be run.", f"{error.strerror}: {error.filename}", reason="program missing"
-        ) from error
+        raise _refuse_start(words, error) from error
     finally:
         os.close(child_end)
         if isinstance(stdin, bytes) and not isinstance(feed, int):
@@ -213,10 +211,17 @@ def become(
             os.setuid(account.uid)
         os.chdir(cwd)
         os.execve(words[0], words, {"PATH": BASE_PATH, "LANG": "C.UTF-8", **env})
-    except OSError as error:
-        raise ToppcloudError(
-            f"{words[0]} cannot be run.", f"{error.strerror}: {error.filename}", reason="program missing"
-        ) from error
+    except (OSError, ValueError) as error:
+        raise _refuse_start(words, error) from error
+
+
+def _refuse_start(words: Sequence[str], error: OSError | ValueError) -> ToppcloudError:
+    """There is no such program, or a word or variable is too long for the kernel or holds a NUL byte."""
+    if isinstance(error, FileNotFoundError | NotADirectoryError | PermissionError):
+        why, reason = f"{error.strerror}: {error.filename}", "program missing"
+    else:
+        why, reason = f"{error.strerror if isinstance(error, OSError) else error}.", "program cannot be started"
+    return ToppcloudError(f"{words[0]} cannot be run.", why, reason=reason)
 
 
 def _follow(

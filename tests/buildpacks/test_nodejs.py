@@ -73,6 +73,12 @@ def test_lock_of_another_program_is_refused(write_project, locks, said):
 
 
 @pytest.mark.node
+def test_name_that_no_file_can_have_is_that_of_no_committed_package(write_project):
+    package = json.dumps({"dependencies": {"a" * 300: "1", "b\0": "1"}})
+    source = write_project({"package.json": package, "node_modules/b/package.json": "{}"})
+    assert not nodejs.read_project(source).is_committed
+
+
 def test_app_without_packages_needs_no_npm(builder: Builder):
     need_node()
     slug = builder.push({"package.json": "{}", "server.js": "1"})

@@ -42,6 +42,15 @@ def test_a_missing_program_is_named() -> None:
         run(["no-such-program"])
 
 
+@pytest.mark.parametrize(
+    ("env", "said"), [({"WANTED": "1\0"}, "embedded null byte"), ({"WANTED": "1" * 300_000}, "Argument list too long")]
+)
+def test_what_no_program_can_be_given_is_said(env: dict[str, str], said: str) -> None:
+    with pytest.raises(ToppcloudError, match=r"true cannot be run") as refused:
+        run(["true"], env=env)
+    assert said in refused.value.why
+
+
 def test_a_time_limit_ends_the_whole_group(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     with pytest.raises(ProgramFailed) as caught:
