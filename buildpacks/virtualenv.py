@@ -7,6 +7,7 @@ A project that installs itself gets a private one, in its slug.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import os
@@ -18,10 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from buildpacks.bytecode import Compilation, compile_files, find_same_file, list_compilations, reuse_bytecode
+from buildpacks.bytecode_pool import fill_pool, find_pooled, locate_pool
 from buildpacks.distributions import read_distributions
 from buildpacks.editable import rebase_editables
 from buildpacks.installer import Installation, fill_virtualenv
 from buildpacks.recipe import Recipe, compute_key, parse_recipe, read_recipe
+from buildpacks.uv import make_folder
 from toppcloud.account import Account
 from toppcloud.acting import act_as
 from toppcloud.app_layout import AppLayout, SlugLayout, list_names
@@ -148,24 +151,42 @@ def _fill(
     node.account.own(path)
     node.account.own_tree(installation.source)
     added = fill_virtualenv(installation, path, console)
-    tidy = functools.partial(_tidy, path, installation.source, installation.interpreter.cache_tag, older)
+    cache_tag = installation.interpreter.cache_tag
+    pool = None if installation.is_fresh else locate_pool(node.layout, cache_tag)
+    tidy = functools.partial(_tidy, path, installation.source, cache_tag, older, pool)
+    compilations = [
+        Compilation(Path(source), Path(target), shown) for source, target, shown in act_as(node.account, tidy)
+    ]
     compile_files(
         installation.interpreter.executable,
-        [Compilation(Path(source), Path(target), shown) for source, target, shown in act_as(node.account, tidy)],
+        compilations,
         node.account,
         timeout_s=node.settings.build_timeout_s,
         is_cancelled=installation.is_cancelled,
     )
+    if pool and compilations:
+        make_folder(node.layout.bytecode_cache, node.account)
+        act_as(node.account, functools.partial(fill_pool, pool, compilations))
     return Virtualenv(path, key, True, read_distributions(path), added, recipe)
 
 
-def _tidy(venv: Path, source: Path, cache_tag: str, older: Path | None) -> list[tuple[str, str, str]]:
-    """After the installer. Returns what is still to be compiled, as source, target and shown name."""
+def _tidy(
+    venv: Path, source: Path, cache_tag: str, older: Path | None, pool: Path | None
+) -> list[tuple[str, str, str]]:
+    """After the installer. Returns what is still to be compiled, as source, target and shown name.
+
+    Bytecode that packages bring themselves does not count, and must not get into the pool.
+    """
     rebase_editables(venv, source)
     (venv / ".lock").unlink(missing_ok=True)
     compilations = list(list_compilations(venv / "lib", cache_tag, skipped=("tests",)))
     if older is not None:
         compilations = reuse_bytecode(compilations, find_same_file(venv / "lib", older / "lib"))
+    if pool is not None:
+        compilations = reuse_bytecode(compilations, find_pooled(pool))
+    for item in compilations:
+        with contextlib.suppress(OSError):
+            item.target.unlink()
     return [(str(item.source), str(item.target), item.shown) for item in compilations]
 
 

@@ -201,6 +201,11 @@ class Layout:
         return self.cache / "uv"
 
     @property
+    def bytecode_cache(self) -> Path:
+        """Bytecode of packages, which virtualenvs share."""
+        return self.cache / "bytecode"
+
+    @property
     def npm_cache(self) -> Path:
         """npm's own, for all apps: what it has downloaded, by hash."""
         return self.cache / "npm"
