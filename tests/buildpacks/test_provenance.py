@@ -130,3 +130,21 @@ def test_manifest_of_many_files_shares_what_is_as_before(tmp_path):
     write_manifest(tmp_path / "3", Manifest({b"a": "0" * 64}), tmp_path / "2")
     write_manifest(tmp_path / "4", Manifest(files), tmp_path / "3")
     assert read_manifest(tmp_path / "4") == Manifest(files)
+
+
+@pytest.mark.node
+def test_build_step_that_writes_in_place_alters_its_own_slug_only_and_starts_from_the_commit(builder):
+    files = {
+        "Procfile": "web: ./serve\n",
+        "serve": (0o100755, "#!/bin/sh\n"),
+        "counted.txt": "",
+        "kept.txt": "same",
+        "bin/post_compile": "echo built >> counted.txt; cat kept.txt > /dev/null\n",
+    }
+    slugs = [builder.app.slug(builder.push({**files, "n": str(n)}).id) for n in range(3)]
+    assert [(slug.source / "counted.txt").read_text() for slug in slugs] == ["built\n"] * 3
+    assert read_provenance(slugs[2]).altered >= {b"counted.txt"}
+    assert len({(slug.source / "kept.txt").stat().st_ino for slug in slugs}) == 1
+    builder.uses_cache = False
+    fresh = builder.app.slug(builder.push(files).id)
+    assert (fresh.source / "counted.txt").read_text() == "built\n"
