@@ -9,14 +9,17 @@ import os
 import secrets
 import shutil
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from toppcloud.errors import ToppcloudError
 from toppcloud.program import run
+from toppcloud.tree import take_folders
 
 _REMOVAL_TIMEOUT_S = 600.0
+_WRITERS_TIMEOUT_S = 5.0
 
 
 def write_file(path: Path, content: str | bytes, *, mode: int = 0o644, is_durable: bool = True) -> None:
@@ -109,12 +112,28 @@ def _remove(path: Path) -> None:
         if error.errno in (errno.EMFILE, errno.ENAMETOOLONG):
             _remove_deep(path)
             return
+        if error.errno == errno.ENOTEMPTY:
+            _remove_from_writers(path)
+            return
         if not isinstance(error, PermissionError):
             raise
         with contextlib.suppress(ToppcloudError):
             _remove_deep(path)  # all that may be removed as it is
         _open_folders(path)
         _remove_deep(path)
+
+
+def _remove_from_writers(path: Path) -> None:
+    """Programs that a build step left running write below it: root locks them out, anybody else tries again."""
+    deadline = time.monotonic() + _WRITERS_TIMEOUT_S
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError, ToppcloudError):
+            if os.geteuid() == 0:
+                take_folders(path)
+            shutil.rmtree(path)
+        if not os.path.lexists(path):
+            return
+    _remove_deep(path)
 
 
 def _open_folders(path: Path) -> None:

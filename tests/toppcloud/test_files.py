@@ -4,7 +4,9 @@ import os
 import threading
 from pathlib import Path
 
+from toppcloud.account import find_account
 from toppcloud.files import read_json, remove_tree, size_of_tree, swap_symlink, sweep_temporary, write_file, write_json
+from toppcloud.program import run
 
 
 def test_write_replaces_whole_and_leaves_nothing_beside(tmp_path: Path) -> None:
@@ -87,6 +89,41 @@ def test_what_an_interruption_left_is_swept(tmp_path: Path) -> None:
     (tmp_path / "kept").touch()
     sweep_temporary(tmp_path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["kept"]
+
+
+WRITES = """
+import os, sys, time
+os.chdir(sys.argv[1])
+try:
+    for number in range(10**9):
+        os.mkdir(str(number)); open(f"{number}/file", "w").close(); open(f"file{number}", "w").close()
+        if number == 500:
+            print("there", flush=True)
+            end = time.monotonic() + 1
+        if number > 500 and time.monotonic() > end:
+            break
+except OSError:
+    pass
+"""
+
+
+def test_tree_that_a_program_still_writes_into_is_removed(tmp_path: Path) -> None:
+    account = find_account("nobody") if os.geteuid() == 0 else None
+    folder = tmp_path / "slug/source"
+    folder.mkdir(parents=True)
+    if account:
+        account.own(folder)
+    started = threading.Event()
+    writer = threading.Thread(
+        target=run,
+        args=[["/usr/bin/python3", "-c", WRITES, "."]],
+        kwargs={"cwd": folder, "account": account, "on_line": lambda _: started.set()},
+    )
+    writer.start()
+    assert started.wait(60)
+    remove_tree(tmp_path / "slug")
+    assert list(tmp_path.iterdir()) == []
+    writer.join()
 
 
 def test_removing_takes_a_link_and_not_what_it_leads_to(tmp_path: Path) -> None:
