@@ -5,6 +5,7 @@ Other releases run in the shared one, whose files may be links into uv's cache t
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import os
@@ -117,13 +118,14 @@ def _is_stale(item: Compilation) -> bool:
 
 
 def _look_at(path: Path) -> _Snapshot:
-    """What lies there, but for bytecode: enough to see any change of a file."""
+    """What lies there, but for bytecode: enough to see any change of a file. Folders too deep to be sealed are none."""
     found = {}
-    for folder, folders, names in os.walk(path):
-        links = [name for name in folders if Path(folder, name).is_symlink()]
-        folders[:] = [name for name in folders if name != "__pycache__"]
-        for name in (*names, *links):
-            file = Path(folder, name)
-            info = file.lstat()
-            found[str(file)] = (info.st_ino, info.st_ctime_ns, info.st_size)
+    with contextlib.suppress(RecursionError):
+        for folder, folders, names in os.walk(path):
+            links = [name for name in folders if Path(folder, name).is_symlink()]
+            folders[:] = [name for name in folders if name != "__pycache__"]
+            for name in (*names, *links):
+                file = Path(folder, name)
+                info = file.lstat()
+                found[str(file)] = (info.st_ino, info.st_ctime_ns, info.st_size)
     return found

@@ -21,6 +21,7 @@ from toppcloud.account import Account, find_account, this_account
 from toppcloud.app_layout import AppLayout
 from toppcloud.console import Console
 from toppcloud.durations import now_utc
+from toppcloud.files import remove_tree
 from toppcloud.layout import Layout
 from toppcloud.node import Node
 from toppcloud.settings import NodeSettings
@@ -92,7 +93,7 @@ class Builder:
             slug = build(request, console)
             seal(layout, slug, self.app.slug(self.previous.id) if self.previous else None, self.node.account)
         except BaseException:
-            shutil.rmtree(layout.folder)
+            remove_tree(layout.folder)
             raise
         self.previous = slug
         return slug

@@ -9,6 +9,7 @@ import zipfile
 
 import pytest
 
+from buildpacks.virtualenv import read_virtualenv
 from toppcloud.errors import ToppcloudError
 
 FLASK = {"requirements.txt": "itsdangerous==2.1.2\n", "app.py": "x = 1\n", "Procfile": "worker: python app.py\n"}
@@ -38,6 +39,23 @@ def test_hook_that_installs_gets_a_copy_and_the_shared_one_stays(builder):
     assert not os.access(venv / "lib", os.W_OK) or venv.stat().st_uid == 0 or venv.stat().st_mode & 0o222 == 0
     assert list(venv.rglob("extra.*.pyc"))
     assert builder.push(FLASK).venv_key == shared.venv_key
+
+
+def test_hook_leaves_nothing_open_and_nothing_in_place_of_the_record(builder):
+    opens = 'rm -f "$VIRTUAL_ENV/toppcloud.json"\nmkdir "$VIRTUAL_ENV/toppcloud.json"\nchmod -R 777 "$VIRTUAL_ENV"\n'
+    slug = builder.push(with_hook(ADDS + opens))
+    venv = builder.app.slug(slug.id).private_venv
+    assert read_virtualenv(venv, None).distributions == slug.distributions
+    assert not [folder for folder, _, _ in os.walk(venv) if os.stat(folder).st_mode & 0o022]
+
+
+def test_folders_that_are_too_deep_are_refused(builder):
+    hook = "#!/usr/bin/python3\nimport os\nos.chdir(os.environ['VIRTUAL_ENV'])\n"
+    hook += "for _ in range(1500):\n    os.mkdir('a')\n    os.chdir('a')\n"
+    if builder.node.account.is_self:
+        pytest.skip("only root takes the folders over")
+    with pytest.raises(ToppcloudError, match="too deep"):
+        builder.push(with_hook(hook))
 
 
 def make_wheel() -> bytes:
