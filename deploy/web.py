@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from http import HTTPStatus
 
 from deploy.answers import NOT_FOUND, UNAVAILABLE
 from deploy.app_settings import read_app_settings
@@ -59,6 +60,9 @@ def start_web(
             f"{slug.check.path} leads to {answer.secure_location}, and this node has no https: nobody gets there."
         )
         console.warning("Switch that off in the app; in Django it is SECURE_SSL_REDIRECT.")
+    if answer.status == HTTPStatus.BAD_REQUEST:
+        console.warning(f"{slug.check.path} is answered with 400 when asked as {node.settings.host(app.name)}.")
+        console.warning("Visitors may see that, too. In Django that host is to stand in ALLOWED_HOSTS.")
     return answer
 
 

@@ -111,6 +111,7 @@ def test_a_forced_push_deploys(node: LiveNode, live_app: Make) -> None:
     assert node.request(repository.app).text.startswith("forced")
 
 
+TURNS_AWAY = "def app(e, s):\n    s('400 Bad Request', [])\n    return [b'']\n"
 FAILURES = {
     "pip failure": ({"requirements.txt": "gunicorn\nno-such-package-of-anyone==9.9\n"}, "no-such-package-of-anyone"),
     "syntax error": ({"app.py": "def app(:\n"}, "SyntaxError"),
@@ -213,3 +214,10 @@ def test_a_first_push_that_runs_nothing_goes_live_and_says_so(node: LiveNode, ne
     assert said.status == 0, said.all
     assert "No process runs" in said.err
     assert repository.toppcloud("run", "python", "tool.py").out.strip() == "one-off"
+
+
+def test_an_app_that_turns_its_own_host_away_goes_live_with_a_warning(new_app: Make) -> None:
+    said = new_app({"requirements.txt": "", "Procfile": "web: gunicorn app:app\n", "app.py": TURNS_AWAY}).push()
+    assert said.status == 0, said.all
+    assert "is answered with 400 when asked as app-" in said.err
+    assert "ALLOWED_HOSTS" in said.err
