@@ -2,7 +2,7 @@
 # make stop    stops the demo's node; its data stays
 # make test    every test, from nothing
 # make check   ruff and mypy
-# make bench   measures this machine's node beside a rival set up by hand, in some 25 minutes; docs/benchmarks.md
+# make bench   measures this machine's node beside a rival set up by hand, in some 40 minutes; docs/benchmarks.md
 #              ONLY=traffic,wake: parts of it. QUICK=1: a tenth of each. MINUTES=10: visits for longer. APPS=10,100
 #
 # PYTHON is what the virtualenv is made with. Without a choice: the first python3 that another account can run too,

@@ -42,8 +42,8 @@ def measure_virtualenvs(scale: Scale) -> Section:
         [
             "Ours: the step of a real first push that makes the virtualenv, as the pusher reads it; each app has its "
             "own, so none is found ready. The rival: the same Python's `python -m venv`, and its pip with the same "
-            "requirements. Both compile all bytecode. Cold: nothing in uv's and in pip's cache. Warm: as the round "
-            "before left them; both ask the index for versions. Requirements: "
+            "requirements. Both compile all bytecode. Cold: nothing in the node's and in pip's cache. Warm: as the "
+            "round before left them; both ask the index for versions. Requirements: "
             + "; ".join(f"{name}: {', '.join(lines)}" for name, lines in REQUIREMENTS.items())
             + "."
         ],
@@ -54,8 +54,8 @@ def measure_virtualenvs(scale: Scale) -> Section:
 def _measure(node: LiveNode, name: str, scale: Scale) -> list[Figure]:
     cold, warm = Rounds(), Rounds()
     for index in range(scale.count(COLD, least=1)):
-        remove_tree(node.layout.uv_cache)
-        remove_tree(node.folder / "pip-cache")
+        for cache in (node.layout.uv_cache, node.layout.bytecode_cache, node.folder / "pip-cache"):
+            remove_tree(cache)
         _measure_round(node, name, _name_app(name, "cold", index), cold)
     for index in range(scale.count(WARM)):
         _measure_round(node, name, _name_app(name, "warm", index), warm)
@@ -105,7 +105,7 @@ def _measure_rival(node: LiveNode, python: Path, requirements: Path) -> float:
     folder = node.folder / "rival-venv"
     environment = {**os.environ, "PIP_CACHE_DIR": str(node.folder / "pip-cache")}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    install = ["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
+    install = ["-m", "pip", "install", "-qq", "--no-input", "--disable-pip-version-check"]
     began = time.monotonic()
     for argv in (
         [str(python), "-m", "venv", str(folder)],
