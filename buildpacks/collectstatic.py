@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from buildpacks.source_folders import list_folders
 from toppcloud.account import Account
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
+from toppcloud.files import read_plain_file
 from toppcloud.program import ProgramFailed, run
 
 _DEPTH = 3
@@ -160,14 +160,8 @@ def render_counts(total: int, new: int | None) -> str:
 def _read_report(report: Path) -> dict[str, Any] | None:
     """What the project's own code has left there may be anything: a pipe, a link, a file without end."""
     try:
-        fd = os.open(report, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return None
-    with os.fdopen(fd, "rb") as file:
-        text = file.read(_LARGEST_REPORT) if stat.S_ISREG(os.fstat(fd).st_mode) else b""
-    try:
-        said = json.loads(text)
-    except ValueError:
+        said = json.loads(read_plain_file(report, _LARGEST_REPORT) or b"")
+    except (ValueError, RecursionError):
         return None
     return said if isinstance(said, dict) else None
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from toppcloud.files import read_plain_file
 
 _SEPARATORS = re.compile(r"[-_.]+")
 _SCRIPTS = b"../../../bin"
@@ -54,14 +55,8 @@ def _find(venv: Path) -> Iterator[tuple[str, str, Path]]:
 
 
 def _read_record(folder: Path) -> list[bytes]:
-    try:
-        fd = os.open(folder / "RECORD", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return []
-    with os.fdopen(fd, "rb") as file:
-        info = os.fstat(fd)
-        is_readable = stat.S_ISREG(info.st_mode) and info.st_size <= _LARGEST_RECORD_BYTES
-        return file.read().splitlines() if is_readable else []
+    content = read_plain_file(folder / "RECORD", _LARGEST_RECORD_BYTES + 1) or b""
+    return content.splitlines() if len(content) <= _LARGEST_RECORD_BYTES else []
 
 
 def _choose_lines(record: list[bytes], packages: Path) -> Iterator[bytes]:
@@ -82,12 +77,7 @@ def _choose_lines(record: list[bytes], packages: Path) -> Iterator[bytes]:
 
 def _is_script(path: Path) -> bool:
     """Whether its first line names an interpreter, and so the virtualenv that it lies in."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (OSError, ValueError):
-        return True
-    with os.fdopen(fd, "rb", buffering=0) as file:
-        return not stat.S_ISREG(os.fstat(fd).st_mode) or file.read(2) == b"#!"
+    return read_plain_file(path, 2) in (None, b"#!")
 
 
 def normalise(name: str) -> str:

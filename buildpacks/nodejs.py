@@ -24,6 +24,7 @@ from buildpacks.source_text import is_plain_file
 from buildpacks.web_default import WebDefault
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
+from toppcloud.files import read_plain_file
 from toppcloud.node import Node
 from toppcloud.slug import Web
 
@@ -35,6 +36,7 @@ LOCKS = ("npm-shrinkwrap.json", "package-lock.json")
 _OTHER_LOCKS = {"yarn.lock": "Yarn", "pnpm-lock.yaml": "pnpm", "bun.lock": "Bun", "bun.lockb": "Bun"}
 _SITES = ("dist", "build", "out", "public", "_site")
 _LARGEST_LOCK = 64 * 1024 * 1024
+_LARGEST_NPMRC = 1024 * 1024
 _PATHS = (f"{FOLDER}/.bin",)
 
 
@@ -231,13 +233,13 @@ def is_reusable(project: Project) -> bool:
 
 def list_facts(npm: Npm, project: Project) -> dict[str, str]:
     """Everything that decides what npm installs, by the name that the pusher is told when it changed."""
-    npmrc = npm.workshop.source / ".npmrc"
+    npmrc = read_plain_file(npm.workshop.source / ".npmrc", _LARGEST_NPMRC)
     return {
         "Node.js": f"{npm.runtime.version} {npm.runtime.executable}",
         "npm": str(npm.cli.parent.parent.stat().st_mtime_ns),
         project.lock or FILE: digest(project.lock_text),
         FILE: digest(project.package.declared, wants_development(npm, project)),
-        ".npmrc": digest(npmrc.read_text(errors="replace") if is_plain_file(npmrc) else None),
+        ".npmrc": digest(None if npmrc is None else npmrc.decode(errors="replace")),
         "variables for npm": digest(npm.keyed()),
     }
 

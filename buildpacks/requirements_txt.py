@@ -30,6 +30,7 @@ _EDITABLE_REPOSITORY = re.compile(
     r"^[ \t]*(?:-e|--editable)(?:[ \t]*=[ \t]*|[ \t]+)['\"]?(?P<address>git\+[^\s'\"]+)['\"]?", re.MULTILINE
 )
 _LARGEST_FILE = 4_000_000
+_LONGEST_PATH, _LONGEST_NAME = 1000, 255
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,15 @@ def _find_local(line: str, is_editable: bool, origin: str) -> LocalRequirement |
 def keep_inside(folder: PurePosixPath, value: str, origin: str) -> PurePosixPath:
     """`value` seen from `folder`, as a path from the project's top; refused when it leads outside."""
     parts: list[str] = []
+    if len(value) > _LONGEST_PATH or any(
+        len(name.encode(errors="replace")) > _LONGEST_NAME for name in value.split("/")
+    ):
+        raise ToppcloudError(
+            f"{origin} names what no file can be called: {value[:60]}…",
+            "It is too long.",
+            "Correct that line.",
+            reason="requirement cannot be read",
+        )
     for part in (folder / value.strip("\"'")).parts:
         if part == "/" or (part == ".." and not parts):
             raise ToppcloudError(

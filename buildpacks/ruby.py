@@ -20,6 +20,7 @@ from buildpacks.source_text import is_plain_file
 from buildpacks.web_default import WebDefault
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
+from toppcloud.files import read_plain_file
 from toppcloud.node import Node
 from toppcloud.program import ProgramFailed, run
 
@@ -224,5 +225,4 @@ def list_warnings(workshop: Workshop, project: Project, runtime: Runtime) -> lis
 
 
 def _read(path: Path) -> str:
-    with path.open(errors="replace") as file:
-        return file.read(_LARGEST_BYTES)
+    return (read_plain_file(path, _LARGEST_BYTES) or b"").decode(errors="replace").replace("\r\n", "\n")

@@ -9,10 +9,11 @@ Source: https://devcenter.heroku.com/articles/buildpack-api (`.profile.d/`), …
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+
+from toppcloud.files import read_plain_file
 
 _FOLDER = ".profile.d"
 _OWN = ".profile"
@@ -45,14 +46,5 @@ def with_profile(source: Path, argv: Sequence[str]) -> list[str]:
 
 def leaves_processes(source: Path) -> bool:
     """Whether a script starts a program that runs beside (`agent &`), and must be stopped along."""
-    return any(_BACKGROUND.search(_COMMENT.sub(b"", _read(path))) for path in find_profile(source))
-
-
-def _read(path: Path) -> bytes:
-    """Nothing of a link: it may lead to a file that is for us only. Nor may it be a pipe to wait for."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return b""
-    with os.fdopen(fd, "rb") as file:
-        return file.read(_LARGEST_BYTES) or b""
+    scripts = (read_plain_file(path, _LARGEST_BYTES) or b"" for path in find_profile(source))
+    return any(_BACKGROUND.search(_COMMENT.sub(b"", script)) for script in scripts)

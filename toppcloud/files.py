@@ -59,6 +59,20 @@ def read_json(path: Path, default: Any = None) -> Any:
         return default
 
 
+def read_plain_file(path: Path, most_bytes: int) -> bytes | None:
+    """The first `most_bytes` of a file that programs of an app may exchange meanwhile; None when it is none: nothing of
+    a link, which may lead to what is for us only, and no wait for a pipe."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return None
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        return None
+    with os.fdopen(fd, "rb") as file:
+        return file.read(most_bytes)
+
+
 def swap_symlink(link: Path, target: str | Path) -> None:
     """Make `link` point to `target` in one rename: a reader sees the old or the new, never neither."""
     temporary = _temporary_name(link)

@@ -94,6 +94,8 @@ def test_names_variables_and_hashes(write_project):
         ("six\n-r gone.txt", "requirements.txt, line 2"),
         ("-r ../outside.txt", "line 1 names ../outside.txt"),
         ("-r /etc/passwd", "outside the project"),
+        (f"-r {'a' * 300}", "what no file can be called"),
+        (f"./{'a/' * 600}", "what no file can be called"),
         ("\n./libs/../../x", "line 2 names"),
         ("-e ./gone", "gone, which is not in the commit"),
     ],

@@ -5,7 +5,16 @@ import threading
 from pathlib import Path
 
 from toppcloud.account import find_account
-from toppcloud.files import read_json, remove_tree, size_of_tree, swap_symlink, sweep_temporary, write_file, write_json
+from toppcloud.files import (
+    read_json,
+    read_plain_file,
+    remove_tree,
+    size_of_tree,
+    swap_symlink,
+    sweep_temporary,
+    write_file,
+    write_json,
+)
 from toppcloud.program import run
 
 
@@ -149,3 +158,13 @@ def test_tree_that_two_remove_at_the_same_time_is_gone(tmp_path: Path) -> None:
         remove_tree(tmp_path / f"tree{number}")
         inner.join()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_plain_file_is_read_to_its_limit_and_nothing_else_is(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"abcdef")
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    assert read_plain_file(tmp_path / "file", 3) == b"abc"
+    for name in ("link", "folder", "pipe", "nothing", "a" * 300, "nul\0"):
+        assert read_plain_file(tmp_path / name, 3) is None
