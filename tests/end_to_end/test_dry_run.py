@@ -44,11 +44,12 @@ def list_state(node: LiveNode, repository: Repository) -> dict[str, object]:
     """Every file of the app but what builds cache and what the kernel and the logger write, with its size and time."""
     app = node.layout.app(repository.app)
     kept = {}
-    for path in sorted(app.folder.rglob("*")):
+    for path in sorted(Path(folder, name) for folder, *lists in os.walk(app.folder) for name in [*lists[0], *lists[1]]):
         name = str(path.relative_to(app.folder))
         if not name.startswith(("venvs/", "cache/", "log/", "lock.", "repo.git/quarantine")):
-            info = path.lstat()
-            kept[name] = (info.st_mode, info.st_ino, info.st_size if path.is_file() else 0)
+            with contextlib.suppress(FileNotFoundError):  # it is being removed
+                info = path.lstat()
+                kept[name] = (info.st_mode, info.st_ino, info.st_size if path.is_file() else 0)
     return {
         "files": kept,
         "routes": sorted(path.name for path in node.layout.routes.iterdir()),
