@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from buildpacks.committed_python import find_committed_virtualenvs
-from buildpacks.near_misses import find_near_misses, list_top
+from buildpacks.near_misses import MISSPELT, find_near_misses, list_top
 from buildpacks.pyproject_toml import parse_pyproject
 from buildpacks.source_text import read_source_text
 from toppcloud.errors import ToppcloudError
@@ -22,10 +22,6 @@ _SIGNS = (
     *("requirements.txt", "Pipfile.lock", "poetry.lock", "uv.lock", "pyproject.toml", "Pipfile", "pdm.lock"),
     *("setup.py", "setup.cfg", "requirements.in", "environment.yml", "manage.py", ".python-version", "runtime.txt"),
     *("app.py", "main.py", "server.py", "wsgi.py", "asgi.py", "__init__.py"),
-)
-_MISSPELT = frozenset(
-    {"requirements", "requirement.txt", "requirements.text", "requirements.txt.txt", "requirments.txt"}
-    | {"requeriments.txt", "requirements.txt"}
 )
 _OTHERS = ("Pipfile", "setup.py", "environment.yml", "requirements.in", "manage.py", "package.json", "Gemfile")
 LOOKED_FOR = (
@@ -50,7 +46,7 @@ def find_python(source: Path) -> str | None:
     sign = next((name for name in _SIGNS if (source / name).is_file()), None)
     if sign is None:
         names = sorted(path.name for path in source.iterdir() if path.is_file())
-        sign = next((name for name in names if name.lower() in _MISSPELT), None)
+        sign = next((name for name in names if name.lower() in MISSPELT), None)
     if sign is None:
         sign = next(iter(find_committed_virtualenvs(source)), None)
     return sign

@@ -12,7 +12,11 @@ from buildpacks.pyproject_toml import parse_pyproject
 from buildpacks.source_text import read_source_text
 
 WANTED = ("requirements.txt", "Pipfile.lock", "poetry.lock", "uv.lock", "package.json", "Gemfile", "Procfile")
-_MISSPELT = frozenset({"requirements", "requirement.txt", "requirements.text", "requirements.txt.txt", "reqs.txt"})
+MISSPELT = frozenset(
+    {"requirements", "requirements.text", "requirements.txt.txt", "requirements.txt", "reqs.txt"}
+    | {"requirement.txt", "requirments.txt", "requeriments.txt"}
+)
+"""What requirements.txt is called by mistake, in lower case."""
 _NEAR = {
     "pdm.lock": "pdm.lock is there. Type: pdm export --prod -o requirements.txt && git add requirements.txt",
     "setup.py": "setup.py is there. Type: echo '--editable .' > requirements.txt && git add requirements.txt",
@@ -62,7 +66,7 @@ def _find_misspelt(source: Path, names: list[str]) -> Iterator[str]:
         if name in WANTED or name in _NEAR or not (source / name).is_file():
             continue
         near = [wanted for wanted in WANTED if wanted.lower() == name.lower()]
-        near += ["requirements.txt"] if name.lower() in _MISSPELT else []
+        near += ["requirements.txt"] if name.lower() in MISSPELT else []
         near += difflib.get_close_matches(name, WANTED, n=1, cutoff=0.9)
         if near:
             yield f"{name} is there: its name must be {near[0]}. Type: git mv {name} {near[0]}"

@@ -10,8 +10,9 @@ import contextlib
 import select
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from deploy.listeners import find_listeners
@@ -153,21 +154,20 @@ class _Watch:
     def refuse_silence(self, timeout_s: float) -> ToppcloudError:
         return ToppcloudError(
             f"v{self._start.release.number} never answered: nothing came within {timeout_s:.0f} s.",
-            self._describe_silence(),
+            describe_silence(self._start.layout.port_file(process.process) for process in self._start.web),
             'Bind 127.0.0.1:$PORT, or give it more time in toppcloud.toml: [checks] timeout = "120s"',
             reason="web process never answers",
             output=self._read_output(0.0),
         )
 
-    def _describe_silence(self) -> str:
-        """`... nor its $PORT (5123). It listens on 0.0.0.0:8000.`"""
-        given = [read_port_file(self._start.layout.port_file(process.process)) for process in self._start.web]
-        ports = ", ".join(str(one.port) for one in given if one)
-        others = ", ".join(str(listener) for one in given if one for listener in find_listeners(one.pid))
-        where = f" It listens on {others}." if others else ""
-        return (
-            f"Its web process runs, but it serves neither the socket that it inherits nor its $PORT ({ports}).{where}"
-        )
+
+def describe_silence(port_files: Iterable[Path]) -> str:
+    """`... nor its $PORT (5123). It listens on 0.0.0.0:8000.`"""
+    given = [one for path in port_files if (one := read_port_file(path))]
+    ports = f" ({', '.join(str(one.port) for one in given)})" if given else ""
+    others = ", ".join(str(listener) for one in given for listener in find_listeners(one.pid))
+    where = f" It listens on {others}." if others else ""
+    return f"Its web process runs, but it serves neither the socket that it inherits nor its $PORT{ports}.{where}"
 
 
 class Request:

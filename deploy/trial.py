@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.app_settings import AppSettings, read_app_settings
-from deploy.check import Cure, Request, find_secure_location
+from deploy.check import Cure, Request, describe_silence, find_secure_location
 from deploy.freeze import Origin, freeze
 from deploy.listeners import find_listeners
 from deploy.output_log import shorten_tracebacks
@@ -145,12 +145,8 @@ class TrialProgram:
         is_v6_only = all(":" in address for address in addresses) and "::" not in addresses
         return _LOOPBACKS[is_v6_only], given.port
 
-    def describe_listeners(self) -> str:
-        given = read_port_file(self._start.port_file(_PROCESS))
-        others = ", ".join(map(str, find_listeners(given.pid))) if given else ""
-        port = f" ({given.port})" if given else ""
-        where = f" It listens on {others}." if others else ""
-        return f"Its web process runs, but it serves neither the socket that it inherits nor its $PORT{port}.{where}"
+    def describe_silence(self) -> str:
+        return describe_silence([self._start.port_file(_PROCESS)])
 
     def measure_bytes(self) -> int:
         given = read_port_file(self._start.port_file(_PROCESS))
@@ -240,7 +236,7 @@ def _refuse_exit(program: TrialProgram, seconds: float) -> NotUp:
 def _refuse_silence(program: TrialProgram, timeout_s: float) -> NotUp:
     return NotUp(
         f"It would not go live: its web process did not answer within {timeout_s:.0f} s. Nothing was changed.",
-        program.describe_listeners(),
+        program.describe_silence(),
         'Bind 127.0.0.1:$PORT, or give it more time in toppcloud.toml: [checks] timeout = "120s"',
         reason="web process never answers",
         output=program.last_lines(),

@@ -6,17 +6,14 @@ It runs until it has succeeded once, and never after that; a failure refuses the
 from __future__ import annotations
 
 from deploy.app_settings import read_app_settings, update_app_settings
-from deploy.command_text import parse_command, render_argv
-from deploy.launcher import choose_port
-from deploy.profile import with_profile
 from deploy.release import Release
-from deploy.start import process_environment
 from deploy.web import choose_cure
+from hooks.release_program import run_in_release
 from toppcloud.app_layout import AppLayout
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
 from toppcloud.node import Node
-from toppcloud.program import ProgramFailed, run
+from toppcloud.program import ProgramFailed
 from toppcloud.slug import Slug
 
 
@@ -29,20 +26,11 @@ def run_postdeploy(node: Node, app: AppLayout, release: Release, slug: Slug, con
     """Run it if it is pending, its lines shown as they come. Returns whether it ran. Raises ToppcloudError."""
     if slug.postdeploy is None or not is_pending(app, slug):
         return False
-    settings = read_app_settings(app)
-    port, source = choose_port(), app.release(release.version).source
     limit_s = node.settings.postdeploy_timeout_s
     console.line(f"-----> postdeploy: {slug.postdeploy}")
     began = console.clock()
     try:
-        run(
-            with_profile(source, render_argv(parse_command(slug.postdeploy), port)),
-            env=process_environment(node, app, release, slug, settings, "postdeploy.1", port),
-            cwd=source,
-            timeout_s=limit_s,
-            account=node.account,
-            on_line=console.detail,
-        )
+        run_in_release(node, app, release, slug, slug.postdeploy, "postdeploy.1", console, timeout_s=limit_s)
     except ProgramFailed as failure:
         cure = choose_cure(app, release)
         status, limit = failure.status_code, f"{limit_s} s (postdeploy_timeout_s)"
