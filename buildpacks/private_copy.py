@@ -18,7 +18,7 @@ from buildpacks.buildpack import PythonPart, Workshop
 from buildpacks.bytecode import Compilation, compile_files, list_compilations
 from buildpacks.distributions import read_distributions
 from buildpacks.uv import find_uv
-from buildpacks.virtualenv import RECORD, relocate_scripts, seal_virtualenv
+from buildpacks.virtualenv import BASE, RECORD, relocate_scripts, seal_virtualenv
 from toppcloud.account import Account
 from toppcloud.acting import act_as
 from toppcloud.app_layout import SlugLayout
@@ -93,7 +93,8 @@ def settle_private_copy(copy: PrivateCopy, workshop: Workshop, python: PythonPar
             is_cancelled=workshop.is_cancelled,
         )
     distributions = read_distributions(path)
-    seal_virtualenv(path, {**copy.record, "key": None, "distributions": distributions}, account)
+    base = {BASE: copy.shared.name} if copy.shared else {}
+    seal_virtualenv(path, {**copy.record, **base, "key": None, "distributions": distributions}, account)
     return dataclasses.replace(python, venv_key=None, distributions=distributions)
 
 

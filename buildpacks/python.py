@@ -146,9 +146,7 @@ def describe_virtualenv(venv: Virtualenv, dependencies: Dependencies, previous: 
         return f"{file}: new virtualenv, {count}"
     changes = describe_changes(previous.distributions, venv.distributions)
     if is_same_lock:
-        was = "was not whole" if previous.venv_key else "is that release's own"
-        other = [f"other packages ({changes})"] if changes and previous.venv_key else []
-        why = [*reasons, *other] or [f"the one before {was}"]
+        why = [*reasons, *([f"other packages ({changes})"] if changes else [])] or ["the one before was not whole"]
         return f"{file} unchanged, but {', '.join(why)}: new virtualenv, {count}"
     said = f"{file} changed{f' ({changes})' if changes else ''}"
     return f"{', '.join([*reasons, said])}: new virtualenv"

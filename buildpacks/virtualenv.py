@@ -34,6 +34,8 @@ from toppcloud.lock import claim_folder, hold_folder, hold_lock
 from toppcloud.tree import take_folders
 
 RECORD = "toppcloud.json"
+BASE = "base"
+"""In the record of a private copy: which shared one it was made from. The next build wants that again."""
 _FORMAT = 1
 _LOCK_TIMEOUT_S = 60.0
 
@@ -103,6 +105,7 @@ def collect_unused_venvs(app: AppLayout, keys_in_use: set[str]) -> None:
     """
     with hold_lock(app.venvs_lock, by="build", doing="collecting virtualenvs", timeout_s=_LOCK_TIMEOUT_S):
         kept = keys_in_use | {link.readlink().name for link in app.slugs.glob("*/venv") if link.is_symlink()}
+        kept |= {read_json(record, {}).get(BASE) for record in app.slugs.glob(f"*/private-venv/{RECORD}")}
         for name in [name for name in list_names(app.venvs) if not name.startswith(".") and name not in kept]:
             app.venv(name).rename(app.unfinished_venv(secrets.token_hex(4)))
     for name in [name for name in list_names(app.venvs) if name.startswith(".")]:

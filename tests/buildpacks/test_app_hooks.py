@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from buildpacks.virtualenv import collect_unused_venvs
 from tests.buildpacks.conftest import Builder
 from toppcloud.errors import Cancelled, ToppcloudError
 
@@ -64,15 +63,6 @@ echo made > built.txt
     assert (source_of(builder) / "built.txt").read_text() == "made\n"
     assert "built.txt" in builder.app.slug(slug.id).manifest.read_text()
     assert builder.text.index("requirements.txt") < builder.text.index("bin/post_compile")
-
-
-def test_virtualenv_that_post_compile_changed_is_said_to_be_its_release_s_own(builder: Builder) -> None:
-    changes = 'touch "$(python -c "import itsdangerous as i; print(i.__file__)")"\n'
-    files = {"requirements.txt": "itsdangerous==2.2.0\n", "Procfile": "web: x\n", "bin/post_compile": changes}
-    assert builder.push(files).venv_key is None
-    collect_unused_venvs(builder.app, set())
-    builder.push(files)
-    assert "requirements.txt unchanged, but the one before is that release's own: new virtualenv" in builder.text
 
 
 def test_executable_script_and_other_interpreters_run(builder: Builder) -> None:

@@ -9,8 +9,9 @@ import zipfile
 
 import pytest
 
-from buildpacks.virtualenv import read_virtualenv
+from buildpacks.virtualenv import collect_unused_venvs, read_virtualenv
 from toppcloud.errors import ToppcloudError
+from toppcloud.files import remove_tree
 
 FLASK = {"requirements.txt": "itsdangerous==2.1.2\n", "app.py": "x = 1\n", "Procfile": "worker: python app.py\n"}
 INSTALLS = "#!/bin/sh\nset -e\nsite=$(python -c 'import sysconfig; print(sysconfig.get_path(\"purelib\"))')\n"
@@ -39,6 +40,17 @@ def test_hook_that_installs_gets_a_copy_and_the_shared_one_stays(builder):
     assert not os.access(venv / "lib", os.W_OK) or venv.stat().st_uid == 0 or venv.stat().st_mode & 0o222 == 0
     assert list(venv.rglob("extra.*.pyc"))
     assert builder.push(FLASK).venv_key == shared.venv_key
+
+
+def test_shared_one_is_kept_for_the_next_push_as_long_as_a_copy_of_it_is_used(builder):
+    slug = builder.push(with_hook(ADDS))
+    collect_unused_venvs(builder.app, set())
+    assert builder.push(with_hook(ADDS)).venv_key is None
+    assert "virtualenv reused" in builder.text
+    remove_tree(builder.app.slug(slug.id).folder)
+    remove_tree(builder.app.slug(builder.previous.id).folder)
+    collect_unused_venvs(builder.app, set())
+    assert not list(builder.app.venvs.iterdir())
 
 
 def test_hook_leaves_nothing_open_and_nothing_in_place_of_the_record(builder):
