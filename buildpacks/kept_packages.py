@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from buildpacks.buildpack import Workshop
+from toppcloud.disk import refusing_full_disk
 from toppcloud.files import read_json, write_json
 from toppcloud.program import run
 
@@ -74,7 +75,8 @@ class KeptPackages:
         ]  # times cost thrice
         words = ["cp", *options, "--no-target-directory", "--", str(source), str(target)]
         run(["mkdir", "--parents", "--", target.parent], account=account, cwd=Path("/"))
-        run(words, account=account, cwd=Path("/"), timeout_s=_TIMEOUT_S, is_cancelled=cancelled)
+        with refusing_full_disk(self.workshop.app.folder):
+            run(words, account=account, cwd=Path("/"), timeout_s=_TIMEOUT_S, is_cancelled=cancelled)
 
 
 def describe_changed(changed: list[str] | None, *, uses_cache: bool) -> str:

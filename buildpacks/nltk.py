@@ -17,6 +17,7 @@ from buildpacks.buildpack import Workshop
 from buildpacks.source_text import read_source_text
 from buildpacks.uv import hide_credentials
 from toppcloud.console import Console
+from toppcloud.disk import refusing_full_disk
 from toppcloud.errors import ToppcloudError
 from toppcloud.files import remove_tree
 from toppcloud.program import ProgramFailed, run
@@ -112,7 +113,8 @@ def _copy(workshop: Workshop, fetched: Path, target: Path) -> None:
     """As the account: neither folder is safe for root to write in."""
     workshop.node.account.own_tree(workshop.source)
     for argv in (["mkdir", "-p", "--", str(target)], ["cp", "-a", "--reflink=auto", "--", f"{fetched}/.", str(target)]):
-        _run(workshop, argv, _COPY_TIMEOUT_S, None)
+        with refusing_full_disk(workshop.app.folder):
+            _run(workshop, argv, _COPY_TIMEOUT_S, None)
 
 
 def _run(workshop: Workshop, argv: list[str], timeout_s: float, console: Console | None) -> None:

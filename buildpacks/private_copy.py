@@ -22,6 +22,7 @@ from buildpacks.virtualenv import BASE, RECORD, relocate_scripts, seal_virtualen
 from toppcloud.account import Account
 from toppcloud.acting import act_as
 from toppcloud.app_layout import SlugLayout
+from toppcloud.disk import refusing_full_disk
 from toppcloud.files import read_json, remove_tree, swap_symlink
 from toppcloud.program import run
 
@@ -53,7 +54,8 @@ def open_private_copy(slug: SlugLayout, account: Account) -> PrivateCopy:
     path.mkdir()
     account.own(path)
     argv = ["cp", "--archive", "--reflink=auto", "--", f"{shared}/.", str(path)]
-    run(argv, account=account, timeout_s=_COPY_TIMEOUT_S)
+    with refusing_full_disk(path):
+        run(argv, account=account, timeout_s=_COPY_TIMEOUT_S)
     _open(path, account)
     act_as(account, functools.partial(relocate_scripts, path, shared, path))
     swap_symlink(slug.venv, path.name)

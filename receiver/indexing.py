@@ -23,6 +23,7 @@ from receiver.quarantine import Quarantine
 from receiver.repository import GIT_SETTINGS, git_environment
 from receiver.shallow import render_boundary
 from toppcloud.app_layout import RepositoryLayout
+from toppcloud.disk import refusing_full_disk
 from toppcloud.errors import ToppcloudError
 from toppcloud.program import ProgramFailed, run
 
@@ -61,7 +62,8 @@ def index_pack_with_git(
     limit = f"--max-input-size={limits.pack_bytes}"
     argv = [str(git), *GIT_SETTINGS, "index-pack", "--stdin", "--fix-thin", _STRICT, limit]
     try:
-        run(argv, env=environment, stdin=chunks, timeout_s=_INDEXING_TIMEOUT_S)
+        with refusing_full_disk(quarantine.folder):
+            run(argv, env=environment, stdin=chunks, timeout_s=_INDEXING_TIMEOUT_S)
     except ProgramFailed as error:
         raise PackRefused(
             "git does not accept what was sent.",
