@@ -74,6 +74,8 @@ except Exception as error:
     if isinstance(error, ModuleNotFoundError):
         facts["module"] = str(error.name)
         facts["settings"] = os.environ.get("DJANGO_SETTINGS_MODULE", "")
+    if isinstance(error, PermissionError):
+        facts["closed"] = str(error.filename)
     tell(**facts)
     trace = error.__traceback__
     while trace and trace.tb_frame.f_code.co_filename != program:
@@ -199,6 +201,11 @@ def _explain(said: Mapping[str, Any], manage_py: str) -> tuple[str, str]:
         return (
             f"The project imports {module}, which is neither in it nor installed.",
             "Add the package that has it to the project's requirements, and push again.",
+        )
+    if closed := str(said.get("closed") or ""):
+        return (
+            f"It may not write to {closed[:200]}, which is no folder of this project's.",
+            'Collect into the project: STATIC_ROOT = BASE_DIR / "staticfiles"',
         )
     if said.get("is_database"):
         return (

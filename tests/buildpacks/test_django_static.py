@@ -121,6 +121,14 @@ def test_project_that_asks_its_database_at_import_is_told_so(builder):
     assert "asks its database while it is imported" in error.why
 
 
+def test_folder_that_the_build_may_not_write_to_is_named(builder, folder):
+    closed = folder / "closed"
+    closed.mkdir(mode=0o555)
+    error = refuse(builder, project(SETTINGS + f'STATIC_ROOT = "{closed}/static"\n'))
+    assert f"It may not write to {closed}" in error.why
+    assert 'STATIC_ROOT = BASE_DIR / "staticfiles"' in error.cure
+
+
 ASKING = """
 import os
 try:
