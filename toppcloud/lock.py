@@ -49,7 +49,8 @@ def hold_lock(path: Path, *, by: str, doing: str, timeout_s: float = 0.0) -> Ite
     try:
         record = {"by": by, "doing": doing, "pid": os.getpid(), "since": render_iso(now_utc())}
         os.ftruncate(fd, 0)
-        os.pwrite(fd, json.dumps(record).encode(), 0)
+        with contextlib.suppress(OSError):  # unsigned on a full disk, where the way to free it goes through locks
+            os.pwrite(fd, json.dumps(record).encode(), 0)
         try:
             yield
         finally:

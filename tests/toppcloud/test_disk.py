@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import errno
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,24 +8,6 @@ import pytest
 from toppcloud.disk import refusing_full_disk
 from toppcloud.errors import ToppcloudError
 from toppcloud.program import ProgramFailed, run
-
-
-@pytest.fixture
-def full_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 4 MB that has 64 KB left."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can make a small disk")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    try:
-        run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", folder])
-    except ToppcloudError:
-        pytest.skip("no disk can be made here")
-    try:
-        (folder / "ballast").write_bytes(bytes((4 << 20) - (64 << 10)))
-        yield folder
-    finally:
-        run(["umount", folder])
 
 
 def test_file_that_finds_no_space_is_told_as_a_full_disk(tmp_path: Path) -> None:

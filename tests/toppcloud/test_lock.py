@@ -23,6 +23,15 @@ def test_the_second_is_told_who_holds_it(tmp_path: Path) -> None:
         pass
 
 
+def test_full_disk_keeps_nobody_from_what_frees_it(full_disk: Path) -> None:
+    path = full_disk / "lock"
+    with hold_lock(path, by="ana", doing="destroying blog"):
+        with pytest.raises(LockBusy) as caught, hold_lock(path, by="bo", doing="building 77d0e1a"):
+            pass
+        assert caught.value.holder is None
+    assert read_holder(path) is None
+
+
 def test_a_lock_dies_with_its_process(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     pid = os.fork()
