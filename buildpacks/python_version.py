@@ -39,6 +39,7 @@ _UNFIT = (
 )
 _MOST_PATCHES = 40
 _RECENT = tuple(f"3.{minor}" for minor in range(11, 30))
+_MINOR = re.compile(r"(?<![\d.])3\.\d\d(?!\d)")
 EXAMPLE = "3.14"
 """What a person is told to choose: the release before the newest, for which packages have wheels."""
 
@@ -135,10 +136,16 @@ def parse_version(text: str, origin: str) -> str:
         raise ToppcloudError(
             f"{origin} asks for '{clean[:60]}', which is not a version of Python.",
             why or "A version is written as 3.12 (its newest patch release) or 3.12.7.",
-            render_change(origin, EXAMPLE),
+            render_change(origin, _choose_example(clean)),
             reason="invalid Python version",
         )
     return ".".join(number for number in match.groups() if number)
+
+
+def _choose_example(text: str) -> str:
+    """The release that was probably meant: `3.12` for `python-3.12.x`. None that is newer than EXAMPLE."""
+    meant = _MINOR.search(text)
+    return meant[0] if meant and _RECENT[0] <= meant[0] <= EXAMPLE else EXAMPLE
 
 
 def parse_locked_version(text: str, origin: str) -> str:

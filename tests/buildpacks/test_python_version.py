@@ -14,31 +14,31 @@ from toppcloud.errors import ToppcloudError
 
 
 @pytest.mark.parametrize(
-    ("text", "why"),
+    ("text", "why", "example"),
     [
-        ("latest", "written as 3.12"),
-        ("3.x", "one to three numbers"),
-        ("python-3.x", "one to three numbers"),
-        ("3.12.7.1", "one to three numbers"),
-        ("03.12", "one to three numbers"),
-        ("3.12-dev", "before its release"),
-        ("3.15.0rc1", "before its release"),
-        ("pypy3.10-7.3.15", "CPython only"),
-        ("miniconda3-latest", "CPython only"),
-        ("3.13t", "free-threaded"),
-        (">=3", "a range"),
-        ("^3.12", "a range"),
-        ('"3.12"', "without quotes"),
-        ("$(id)", "written as 3.12"),
-        ("٣.12", "one to three numbers"),
+        ("latest", "written as 3.12", "3.14"),
+        ("3.x", "one to three numbers", "3.14"),
+        ("python-3.x", "one to three numbers", "3.14"),
+        ("3.12.7.1", "one to three numbers", "3.12"),
+        ("03.12", "one to three numbers", "3.14"),
+        ("3.12-dev", "before its release", "3.12"),
+        ("3.15.0rc1", "before its release", "3.14"),
+        ("pypy3.10-7.3.15", "CPython only", "3.14"),
+        ("miniconda3-latest", "CPython only", "3.14"),
+        ("3.13t", "free-threaded", "3.13"),
+        (">=3", "a range", "3.14"),
+        ("^3.12", "a range", "3.12"),
+        ('"3.12"', "without quotes", "3.12"),
+        ("$(id)", "written as 3.12", "3.14"),
+        ("٣.12", "one to three numbers", "3.14"),
     ],
 )
-def test_each_kind_of_wrong_version_has_its_own_message(text, why):
+def test_each_kind_of_wrong_version_has_its_own_message(text, why, example):
     with pytest.raises(ToppcloudError) as refused:
         parse_version(text, ".python-version")
     assert refused.value.what == f".python-version asks for '{text}', which is not a version of Python."
     assert why in refused.value.why
-    assert refused.value.cure == "echo 3.14 > .python-version"
+    assert refused.value.cure == f"echo {example} > .python-version"
     assert refused.value.reason == "invalid Python version"
 
 
