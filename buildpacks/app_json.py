@@ -28,6 +28,7 @@ from toppcloud.slug import ServiceDeclaration
 _STRING_OR_COMMENT = re.compile(r'"(?:[^"\\\n]|\\.)*"?|//[^\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL)
 _SERVICES = {"heroku-postgresql": "postgres"}
 _MOST_PROCESSES = 100
+_MOST_WARNINGS = 20
 _LONGEST_VALUE = 32_000
 _CHECK_TYPES = ("startup", "readiness", "liveness")
 _DOKKU_CHECK = {"attempts": 3, "timeout": 5, "wait": 5}
@@ -95,8 +96,13 @@ class _Reader:
             postdeploy=self.read_postdeploy(value),
             check_path=path,
             check_timeout_s=timeout_s,
-            warnings=tuple(self.warnings),
+            warnings=self.list_warnings(),
         )
+
+    def list_warnings(self) -> tuple[str, ...]:
+        more = len(self.warnings) - _MOST_WARNINGS
+        rest = (f"app.json: {more} more of its keys are left aside",) if more > 0 else ()
+        return (*self.warnings[:_MOST_WARNINGS], *rest)
 
     def wrong(self, key: str, wanted: str) -> None:
         self.warnings.append(f"app.json: {key[:100]} is left aside: it is not {wanted}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def find_near_misses(source: Path) -> list[str]:
         )
     found += [line for name, line in _NEAR.items() if name in names]
     found += [
-        f"{folder}/{name} is there, in a folder. Push that folder as a repository of its own, or move it to the top."
+        f"{_printable(folder)}/{name} is there, in a folder. Push that folder as a repository of its own, or move it to the top."
         for folder, name in _find_deeper(source)
     ]
     return found[:_MOST]
@@ -69,7 +70,8 @@ def _find_misspelt(source: Path, names: list[str]) -> Iterator[str]:
         near += ["requirements.txt"] if name.lower() in MISSPELT else []
         near += difflib.get_close_matches(name, WANTED, n=1, cutoff=0.9)
         if near:
-            yield f"{name} is there: its name must be {near[0]}. Type: git mv {name} {near[0]}"
+            quoted = shlex.quote(_printable(name))
+            yield f"{_printable(name)} is there: its name must be {near[0]}. Type: git mv {quoted} {near[0]}"
 
 
 def _find_in_pyproject(source: Path) -> Iterator[str]:

@@ -114,6 +114,7 @@ def _parse_names(line: str) -> tuple[re.Pattern[str], ...]:
     names = [name for name in line.split("/") if name not in ("", ".")]
     is_from_top = "/" in line.rstrip("/")
     parts = names if is_from_top else ["**", *names]
+    parts = [n for n, before in zip(parts, ["", *parts], strict=False) if not n == before == "**"]
     return tuple(_ANY_DEPTH if n == "**" else re.compile(fnmatch.translate(n)) for n in parts) if names else ()
 
 

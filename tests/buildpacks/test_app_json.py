@@ -138,3 +138,9 @@ def test_app_json_that_leads_outside_is_refused(tmp_path, write_project):
     (source / "app.json").symlink_to(tmp_path / "outside.json")
     with pytest.raises(ToppcloudError, match=r"app\.json cannot be read"):
         read_declarations(source)
+
+
+def test_many_faults_are_counted_and_not_all_told():
+    found = parse_app_json(json.dumps({"env": {f"bad {number}": "x" for number in range(50)}}))
+    assert len(found.warnings) == 21
+    assert found.warnings[-1] == "app.json: 30 more of its keys are left aside"

@@ -41,6 +41,7 @@ def refuse(source):
         ({"Pipfile.lock": "{}"}, "git add Pipfile"),
         ({"Requirements.txt": ""}, "git mv Requirements.txt requirements.txt"),
         ({"requirments.txt": ""}, "git mv requirments.txt requirements.txt"),
+        ({"requirements txt": ""}, "git mv 'requirements txt' requirements.txt"),
         ({"pipfile.lock": "{}"}, "git mv pipfile.lock Pipfile.lock"),
         ({"procfile": ""}, "git mv procfile Procfile"),
         ({"Pipfile": ""}, "pipenv lock && git add Pipfile.lock"),

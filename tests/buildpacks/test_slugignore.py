@@ -39,6 +39,7 @@ def left_of(source: Path) -> set[str]:
         ("raw\n", {"raw/one", "lib/raw"}),
         ("docs/*.pdf", {"docs/a.pdf"}),
         ("docs/**/*.pdf", {"docs/a.pdf", "docs/x/y/b.pdf"}),
+        ("docs/**/**/**/*.pdf", {"docs/a.pdf", "docs/x/y/b.pdf"}),
         ("**/er/", {"art/deep/er/x.psd"}),
         ("# a comment\r\n\r\nart/deep\r\n", {"art/deep/er/x.psd"}),
         ("[a-d]*.pdf", {"docs/a.pdf", "docs/x/y/b.pdf"}),
