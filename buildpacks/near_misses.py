@@ -48,7 +48,8 @@ def find_near_misses(source: Path) -> list[str]:
         )
     found += [line for name, line in _NEAR.items() if name in names]
     found += [
-        f"{_printable(folder)}/{name} is there, in a folder. Push that folder as a repository of its own, or move it to the top."
+        f"{_printable(folder)}/{name} is there, in a folder."
+        " Push that folder as a repository of its own, or move it to the top."
         for folder, name in _find_deeper(source)
     ]
     return found[:_MOST]
