@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import http.client
 import json
 import os
@@ -28,6 +29,7 @@ from deploy.release import Release, write_release
 from deploy.render import render_program
 from deploy.start_key import StartKey
 from deploy.supervisor import Supervisor
+from tests.tiny_slug import TINY_SLUG
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
 from toppcloud.files import swap_symlink, write_file, write_json
@@ -35,7 +37,7 @@ from toppcloud.layout import Layout
 from toppcloud.node import Node, open_node
 from toppcloud.program import find_program
 from toppcloud.settings import NodeSettings, write_settings
-from toppcloud.slug import Check, Slug, write_slug
+from toppcloud.slug import Check, write_slug
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parent.parent
@@ -165,25 +167,6 @@ def ask(
     return Answer(response.status, response.read().decode(), response.headers)
 
 
-TINY_SLUG = Slug(
-    id="slug",
-    commit="",
-    subject="",
-    created_at="",
-    buildpack="",
-    processes={"web": "x"},
-    release_command=None,
-    environment={},
-    venv_key=None,
-    python_version=None,
-    python_executable=None,
-    lock_hash=None,
-    distributions={},
-    content_hash="",
-    check=Check(timeout_s=2.0),
-)
-
-
 @dataclass
 class TinyApp:
     """An app whose releases are written by hand. Each start has one web process, `tiny_server.py WORD`."""
@@ -238,7 +221,7 @@ class TinyApp:
         slug = app.slug("slug")
         (slug.venv / "bin").mkdir(parents=True, exist_ok=True)
         (slug.venv / "bin" / "python").touch()
-        write_slug(slug, TINY_SLUG)
+        write_slug(slug, dataclasses.replace(TINY_SLUG, check=Check(timeout_s=2.0)))
         swap_symlink(app.release(key.release).web_sock, f"starts/{key.start}/web.sock")
         swap_symlink(app.current, f"releases/{key.release}")
         swap_symlink(self.tiny.layout.route(self.host), f"../apps/{self.name}")

@@ -10,6 +10,7 @@ import pytest
 from deploy.prune import prune_releases
 from deploy.pruner import main, prune_app
 from deploy.release import Release, mark_live, write_release
+from tests.tiny_slug import TINY_SLUG
 from toppcloud.account import this_account
 from toppcloud.app_layout import AppLayout, ReleaseLayout
 from toppcloud.console import Console
@@ -18,9 +19,9 @@ from toppcloud.layout import Layout
 from toppcloud.lock import hold_lock
 from toppcloud.node import Node
 from toppcloud.settings import NodeSettings
-from toppcloud.slug import Slug, write_slug
+from toppcloud.slug import write_slug
 
-SLUG = Slug("a", "", "", "", "python 2", {}, None, {}, None, None, None, None, {}, "")
+SLUG = dataclasses.replace(TINY_SLUG, id="a", commit="", processes={})
 MANY = 600
 
 

@@ -10,27 +10,12 @@ import pytest
 from buildpacks.manifest import scan_source, write_manifest
 from deploy.trial import TrialAnswer
 from hooks.dry_run import SlugSize, Tried, measure_slug, refuse_failure
+from tests.tiny_slug import TINY_SLUG
 from toppcloud.app_layout import SlugLayout
 from toppcloud.errors import ToppcloudError
 from toppcloud.slug import Slug
 
-SLUG = Slug(
-    id="dry-1",
-    commit="a" * 40,
-    subject="First",
-    created_at="2026-11-22T14:45:04Z",
-    buildpack="python 2",
-    processes={"web": "gunicorn app:app"},
-    release_command=None,
-    environment={},
-    venv_key=None,
-    python_version=None,
-    python_executable=None,
-    lock_hash=None,
-    distributions={},
-    content_hash="",
-)
-MIGRATING = dataclasses.replace(SLUG, release_command="python migrate.py")
+MIGRATING = dataclasses.replace(TINY_SLUG, release_command="python migrate.py")
 
 
 def tried(slug: Slug, status: int, *missing: str) -> Tried:
@@ -39,7 +24,7 @@ def tried(slug: Slug, status: int, *missing: str) -> Tried:
 
 def test_answer_of_500_is_refused_when_nothing_is_pending() -> None:
     with pytest.raises(ToppcloudError) as raised:
-        refuse_failure(tried(SLUG, 503))
+        refuse_failure(tried(TINY_SLUG, 503))
     assert raised.value.reason == "health check answered 503"
     assert raised.value.output == ("boom",)
 
@@ -48,17 +33,17 @@ def test_answer_of_500_is_refused_when_nothing_is_pending() -> None:
     ("outcome", "why"),
     [
         (tried(MIGRATING, 500), "the release command (python migrate.py) did not run"),
-        (tried(SLUG, 500, "postgres"), "postgres is not there yet"),
+        (tried(TINY_SLUG, 500, "postgres"), "postgres is not there yet"),
         (
             tried(MIGRATING, 500, "postgres"),
             "the release command (python migrate.py) did not run, and postgres is not there yet",
         ),
         (
-            dataclasses.replace(tried(SLUG, 500), unseen=("db.sqlite3", "media")),
+            dataclasses.replace(tried(TINY_SLUG, 500), unseen=("db.sqlite3", "media")),
             "the kept files (db.sqlite3, media) are left out of a dry run",
         ),
         (tried(MIGRATING, 404, "postgres"), ""),
-        (tried(SLUG, 200), ""),
+        (tried(TINY_SLUG, 200), ""),
     ],
 )
 def test_answer_of_500_is_undecided_while_something_is_missing(outcome: Tried, why: str) -> None:

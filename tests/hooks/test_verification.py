@@ -11,28 +11,12 @@ from buildpacks.manifest import Manifest
 from deploy.release import Release, ReleaseEnvironment
 from hooks.release_difference import Commits, Difference, Side
 from hooks.verification import Verification, advise, require_parts
+from tests.tiny_slug import TINY_SLUG
 from toppcloud.app_layout import AppLayout
 from toppcloud.errors import ToppcloudError
-from toppcloud.slug import Slug
 
 RELEASE = Release(9, "push", "Add search", "a41c9e2f", "slug-9", "ana", "2026-11-22T14:45:04Z", {}, None)
-SLUG = Slug(
-    id="slug-9",
-    commit="a41c9e2f",
-    subject="Add search",
-    created_at="2026-11-22T14:45:04Z",
-    buildpack="python 2",
-    processes={},
-    release_command=None,
-    environment={},
-    venv_key=None,
-    python_version="3.12.7",
-    python_executable=None,
-    lock_hash=None,
-    distributions={},
-    content_hash="sha256:1",
-    manager="pip",
-)
+SLUG = dataclasses.replace(TINY_SLUG, id="slug-9", processes={}, python_version="3.12.7", manager="pip")
 SIDE = Side(RELEASE, SLUG, Manifest({}), ReleaseEnvironment({}, {}))
 SAME = Difference(Commits((), ()), {}, False, {}, (), {}, {}, {}, {}, {})
 

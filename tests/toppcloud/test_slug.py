@@ -2,24 +2,14 @@ import dataclasses
 import json
 from pathlib import Path
 
+from tests.tiny_slug import TINY_SLUG
 from toppcloud.app_layout import SlugLayout
-from toppcloud.slug import Check, ServiceDeclaration, Slug, Web, read_slug, write_slug
+from toppcloud.slug import Check, ServiceDeclaration, Web, read_slug, write_slug
 
-SLUG = Slug(
-    id="a41c9e2f-20261122T144504-1f3a",
-    commit="a41c9e2f",
-    subject="Add search",
-    created_at="2026-11-22T14:45:04Z",
-    buildpack="python 1",
-    processes={"web": "gunicorn blog.wsgi"},
-    release_command=None,
-    environment={},
-    venv_key=None,
+SLUG = dataclasses.replace(
+    TINY_SLUG,
     python_version="3.11.2",
     python_executable="/usr/bin/python3",
-    lock_hash=None,
-    distributions={},
-    content_hash="sha256:00",
     services=(ServiceDeclaration("postgres"),),
     check=Check("/healthz", 5.0, 300.0, 3),
     web=Web("mod_wsgi", "blog.wsgi", "public", "15m", ("worker",), "503.html"),

@@ -15,29 +15,20 @@ from deploy.release import Release, ReleaseEnvironment, mark_live, write_environ
 from receiver.commands.release_difference import diff
 from receiver.repository import open_repository
 from receiver.session import Session
+from tests.tiny_slug import TINY_SLUG
 from toppcloud.account import this_account
 from toppcloud.errors import ToppcloudError
 from toppcloud.files import remove_tree, swap_symlink
 from toppcloud.layout import Layout
 from toppcloud.node import Node
 from toppcloud.settings import NodeSettings
-from toppcloud.slug import Check, ServiceDeclaration, Slug, Web, write_slug
+from toppcloud.slug import Check, ServiceDeclaration, Web, write_slug
 
-SLUG = Slug(
-    id="",
-    commit="",
-    subject="",
-    created_at="2026-11-22T14:45:04Z",
-    buildpack="python 2",
+SLUG = dataclasses.replace(
+    TINY_SLUG,
     processes={},
-    release_command=None,
-    environment={},
-    venv_key=None,
     python_version="3.11.2",
-    python_executable=None,
-    lock_hash=None,
     distributions={"django": "5.2.8", "six": "1.17.0"},
-    content_hash="sha256:1",
     python_build="one",
     manager="pip",
     distribution_hashes={"six": "sha256:1"},
