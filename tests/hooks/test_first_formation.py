@@ -9,12 +9,12 @@ import pytest
 
 from deploy.app_settings import read_app_settings, update_app_settings
 from hooks.first_formation import hold_first_formation
-from tests.hooks.test_dry_run import SLUG
+from tests.tiny_slug import TINY_SLUG
 from toppcloud.app_layout import AppLayout
 from toppcloud.console import Console
 
 SCALED = dataclasses.replace(
-    SLUG, processes={"web": "a", "worker": "b", "clock": "c"}, formation={"web": 2, "worker": 3, "gone": 1}
+    TINY_SLUG, processes={"web": "a", "worker": "b", "clock": "c"}, formation={"web": 2, "worker": 3, "gone": 1}
 )
 
 
