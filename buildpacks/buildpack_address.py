@@ -93,9 +93,7 @@ def parse_buildpack_address(text: str) -> BuildpackAddress:
     raise _refusal(shown, "A buildpack comes by https, from an archive, or from a folder of the node.")
 
 
-def _refusal(
-    shown: str, why: str, host: str = "github.com", path: str = "heroku/heroku-buildpack-apt"
-) -> ToppcloudError:
+def _refusal(shown: str, why: str, host: str = "github.com", path: str = _EXAMPLE) -> ToppcloudError:
     return ToppcloudError(
         f"'{shown}' is no address of a buildpack.",
         why,
