@@ -244,14 +244,16 @@ def relocate_scripts(venv: Path, old_path: Path, new_path: Path) -> None:
 
 
 def seal_virtualenv(path: Path, record: Mapping[str, Any], account: Account) -> None:
-    """Write the record. Nothing else is added or removed: as root the folders become root's and for nobody else to
-    write to, else read-only. The record comes when the top is closed, so that nobody puts anything in its place."""
+    """Write the record. Nothing else is added or removed: as root the folders become root's, else read-only.
+
+    The record comes when root has closed them, so that nobody puts anything in its place.
+    """
     if not account.is_self:
         take_folders(path)
         path.chmod(0o755)
     if (path / RECORD).is_dir():  # a package or a hook has made it
         remove_tree(path / RECORD)
     write_json(path / RECORD, record)
-    for folder, _, _ in os.walk(path):
-        inner = Path(folder)
-        inner.chmod(0o555 if account.is_self else stat.S_IMODE(inner.stat().st_mode) & ~0o022)
+    if account.is_self:
+        for folder, _, _ in os.walk(path):
+            Path(folder).chmod(0o555)

@@ -36,10 +36,6 @@ class RunningProgram:
     def process_type(self) -> str:
         return self.process.split(".", 1)[0]
 
-    @property
-    def is_relay(self) -> bool:
-        return self.process.endswith(".relay")
-
 
 def parse_program(name: str) -> RunningProgram | None:
     """`blog.web.1.relay.v12.2` by its parts; None for a program of the node itself."""

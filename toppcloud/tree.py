@@ -65,8 +65,13 @@ def part_tree(path: Path) -> None:
 
 
 def take_folders(path: Path) -> None:
-    """Take `path` and all folders below it, and leave the files: nothing can be added or removed from here on."""
-    _change(_open_top(path), lambda *_: None, lambda folder: os.fchown(folder, 0, 0), lambda _: None, DEEPEST)
+    """Take `path` and all folders below it, and leave the files: nobody else adds or removes anything from here on."""
+
+    def close(folder: int) -> None:
+        os.fchown(folder, 0, 0)
+        os.fchmod(folder, stat.S_IMODE(os.fstat(folder).st_mode) & ~0o022)
+
+    _change(_open_top(path), lambda *_: None, close, lambda _: None, DEEPEST)
 
 
 def _open_top(path: Path) -> int:
