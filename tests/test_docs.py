@@ -82,3 +82,10 @@ def test_every_setting_is_documented_with_its_default() -> None:
         assert field.name in documented, field.name
         shown = json.dumps(field.default) if isinstance(field.default, bool) else field.default
         assert str(shown or ("empty" if shown == "" else 0)) in documented[field.name], field.name
+
+
+def test_every_test_that_shows_an_outcome_exists() -> None:
+    named = re.findall(r"`(\w+/[\w/]+\.py)::(\w+)`", (ROOT / "docs/outcomes.md").read_text())
+    assert len(named) > 80
+    texts = {path: (ROOT / "tests" / path).read_text() for path, _ in named}
+    assert [f"{path}::{name}" for path, name in named if f"def test_{name}(" not in texts[path]] == []
