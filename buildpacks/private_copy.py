@@ -101,10 +101,10 @@ def settle_private_copy(copy: PrivateCopy, workshop: Workshop, python: PythonPar
 
 
 def _open(path: Path, account: Account) -> None:
-    account.own_tree(path)
     if account.is_self:  # else the folders were closed to the account by being root's
         for folder, _, _ in os.walk(path):
             Path(folder).chmod(0o755)
+    account.own_tree(path)
 
 
 def _list_uncompiled(path: Path, cache_tag: str) -> list[tuple[str, str, str]]:
