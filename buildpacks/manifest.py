@@ -63,8 +63,10 @@ class ScannedSource:
 
 
 def scan_source(source: Path, exported: Blobs | None = None, known: KnownSource | None = None) -> ScannedSource:
-    """Read every file once, but for those that are links to `known`. What is neither file, folder nor link (a build
-    step's socket) is removed."""
+    """Read every file once, but for those that are links to `known`.
+
+    What is neither file, folder nor link (a build step's socket) is removed; what a step has closed to us is opened.
+    """
     files: dict[bytes, str] = {}
     blobs: dict[bytes, tuple[bytes, bool]] = {}
     whole = hashlib.sha256()
@@ -149,6 +151,8 @@ def _walk(top: bytes, prefix: bytes) -> list[tuple[bytes, os.stat_result]]:
     pending = [(top, prefix)]
     while pending:
         folder, prefix = pending.pop()
+        if not os.access(folder, os.R_OK | os.X_OK):
+            os.chmod(folder, 0o700)  # noqa: PTH101 - bytes
         with os.scandir(folder) as entries:
             for entry in entries:
                 path = prefix + entry.name
@@ -163,6 +167,8 @@ def _hash_file(path: bytes, size_bytes: int, *, with_blob: bool) -> tuple[str, b
     """SHA-256 of the content; and the id of git's blob of it, if that is wanted."""
     digest = hashlib.sha256()
     blob = hashlib.sha1(b"blob %d\0" % size_bytes, usedforsecurity=False) if with_blob else None
+    if not os.access(path, os.R_OK):
+        os.chmod(path, 0o644)  # noqa: PTH101 - bytes
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     with os.fdopen(fd, "rb", buffering=0) as file:
         while chunk := file.read(_CHUNK_BYTES):

@@ -205,8 +205,11 @@ def test_what_the_router_must_not_serve_stays_the_app_s(builder, more, reason):
     assert not builder.app.slug(slug.id).public.exists()
 
 
-def test_root_outside_the_project_is_named(builder):
-    slug = builder.push(project(SETTINGS + 'STATIC_ROOT = "/var/tmp/toppcloud-test-static"\n'))
+def test_root_outside_the_project_is_named(builder, folder):
+    outside = folder / "static"
+    outside.mkdir()
+    builder.node.account.own(outside)
+    slug = builder.push(project(SETTINGS + f'STATIC_ROOT = "{outside}"\n'))
     assert slug.static == ()
     assert "outside the project" in builder.text
 

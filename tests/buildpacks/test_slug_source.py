@@ -69,6 +69,16 @@ def test_socket_or_pipe_of_a_build_step_does_not_stop_the_build(tmp_path):
     assert not (layout.source / "pipe").exists()
 
 
+def test_what_a_build_step_has_closed_does_not_stop_the_build(tmp_path):
+    layout = make_slug(tmp_path / "s", {"a": "1"})
+    (layout.source / "inner").mkdir()
+    (layout.source / "inner/b").write_text("2")
+    (layout.source / "a").chmod(0)
+    (layout.source / "inner").chmod(0)
+    assert sorted(scan_source(layout.source).manifest.files) == [b"a", b"inner/b"]
+    (layout.source / "inner").chmod(0o755)
+
+
 def test_equal_files_become_links_and_others_stay(tmp_path):
     old = make_slug(tmp_path / "1", {"same": "1", "changed": "1", "mode": "1", "gone": "1"})
     seal(old, record("1"), None, this_account())
