@@ -26,7 +26,7 @@ _SIGNS = (
 _OTHERS = ("Pipfile", "setup.py", "environment.yml", "requirements.in", "manage.py", "package.json", "Gemfile")
 LOOKED_FOR = (
     "Python: requirements.txt, Pipfile.lock, poetry.lock, uv.lock, or a pyproject.toml with dependencies",
-    "Node.js: package.json",
+    "Node.js: package.json with a start or build script, or with server.js",
     "Ruby: Gemfile",
     "static site: index.html, or [web] static in toppcloud.toml",
     "other programs: Procfile, or [web] command in toppcloud.toml",

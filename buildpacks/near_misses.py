@@ -9,8 +9,10 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+from buildpacks.package_json import read_package_json
 from buildpacks.pyproject_toml import parse_pyproject
 from buildpacks.source_text import read_source_text
+from toppcloud.errors import ToppcloudError
 
 WANTED = ("requirements.txt", "Pipfile.lock", "poetry.lock", "uv.lock", "package.json", "Gemfile", "Procfile")
 MISSPELT = frozenset(
@@ -24,11 +26,11 @@ _NEAR = {
     "setup.cfg": "setup.cfg is there. A project of setuptools: echo '--editable .' > requirements.txt",
     "environment.yml": "environment.yml is there: conda is not used here. Type: pip freeze > requirements.txt",
     "requirements.in": "requirements.in is there. Type: uv pip compile requirements.in -o requirements.txt",
-    "package-lock.json": "package-lock.json is there, without its package.json. Type: git add package.json",
-    "Gemfile.lock": "Gemfile.lock is there, without its Gemfile. Type: git add Gemfile",
     "manage.py": "manage.py is there: a Django project. Type: pip freeze > requirements.txt",
     "index.html": 'index.html is there. A site of files alone says so in toppcloud.toml: [web] static = "."',
 }
+_LOCKS = {"package-lock.json": "package.json", "Gemfile.lock": "Gemfile"}
+_NODE_MAINS = ("index.js", "app.js", "main.js")
 _SITES = ("dist", "public", "build", "_site", "site", "out", "www", "htdocs", "docs")
 """Folders that hold a site when they have an index.html, the likeliest first."""
 _DEPTH = 2
@@ -46,6 +48,12 @@ def find_near_misses(source: Path) -> list[str]:
         found.append(
             f'{site}/index.html is there. A site of files alone says so in toppcloud.toml: [web] static = "{site}"'
         )
+    found += _find_startless(source, names)
+    found += [
+        f"{lock} is there, without its {file}. Type: git add {file}"
+        for lock, file in _LOCKS.items()
+        if lock in names and file not in names
+    ]
     found += [line for name, line in _NEAR.items() if name in names]
     found += [
         f"{_printable(folder)}/{name} is there, in a folder."
@@ -65,7 +73,7 @@ def list_top(source: Path) -> str:
 
 def _find_misspelt(source: Path, names: list[str]) -> Iterator[str]:
     for name in names:
-        if name in WANTED or name in _NEAR or not (source / name).is_file():
+        if name in WANTED or name in _NEAR or name in _LOCKS or not (source / name).is_file():
             continue
         near = [wanted for wanted in WANTED if wanted.lower() == name.lower()]
         near += ["requirements.txt"] if name.lower() in MISSPELT else []
@@ -86,6 +94,20 @@ def _find_in_pyproject(source: Path) -> Iterator[str]:
         "pyproject.toml is there, without [project] dependencies. List them there,"
         " or type: touch requirements.txt && git add requirements.txt"
     )
+
+
+def _find_startless(source: Path, names: list[str]) -> Iterator[str]:
+    """A package.json that says neither what to start nor what to build, beside a file that looks like the program."""
+    try:
+        package = read_package_json(source)
+    except ToppcloudError:
+        return
+    if package is None or package.scripts.get("start") or package.build_script:
+        return
+    main = next((name for name in (package.main, *_NODE_MAINS) if name in names), None)
+    if main:
+        start = shlex.quote(f"scripts.start=node {shlex.quote(_printable(main))}")
+        yield f"package.json is there, without a start or build script. Type: npm pkg set {start}"
 
 
 def _find_ignored(source: Path, names: list[str]) -> Iterator[str]:

@@ -26,7 +26,7 @@ def parse_app_name(text: str) -> str:
         raise ToppcloudError(
             f"'{text}' cannot be an app's name.",
             "Names have 3 to 30 characters of a-z, 0-9 and single hyphens, a letter first and no hyphen last.",
-            "Choose another, for example: toppcloud apps:create my-blog",
+            "Choose another, for example: my-blog",
             reason="invalid app name",
         )
     if text in RESERVED_APP_NAMES:

@@ -35,7 +35,13 @@ def set_list(session: Session, *, app: str, names: tuple[str, ...], index: int |
 
 
 def add(session: Session, *, app: str, name: str, index: int | None) -> None:
-    _tell(session, add_buildpack(session.app(app), name, index))
+    layout = session.app(app)
+    names = add_buildpack(layout, name, index)
+    _tell(session, names)
+    if len(names) == 1 and not read_live_buildpacks(layout):
+        other = "nodejs --index 1" if names == ("python",) else "python"
+        session.write(f"No release tells what else builds {app}: this one alone does.")
+        session.write(f"To add another: toppcloud buildpacks:add {other}")
 
 
 def remove(session: Session, *, app: str, name: str | None, index: int | None) -> None:

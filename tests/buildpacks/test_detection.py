@@ -59,10 +59,19 @@ def refuse(source):
         ({"x": "", "src/y": ""}, "There is: src/, x"),
         ({"app.py": ""}, "app.py is Python's"),
         ({"venv/pyvenv.cfg": ""}, "venv is Python's"),
+        ({"package-lock.json": "{}"}, "package-lock.json is there, without its package.json"),
+        ({"package.json": '{"main": "web.js"}', "web.js": ""}, "npm pkg set 'scripts.start=node web.js'"),
+        ({"package.json": "{}", "index.js": ""}, "npm pkg set 'scripts.start=node index.js'"),
     ],
 )
 def test_refusal_names_what_is_near(write_project, files, said):
     assert said in refuse(write_project(files))
+
+
+def test_a_lock_beside_its_package_json_is_not_called_alone(write_project):
+    said = refuse(write_project({"package.json": "{}", "package-lock.json": "{}", "index.js": ""}))
+    assert "without its package.json" not in said
+    assert "Node.js: package.json with a start or build script" in said
 
 
 def test_all_four_lists_at_once_are_named_with_the_line_that_keeps_one(write_project):
