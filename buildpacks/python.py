@@ -124,7 +124,7 @@ def make_virtualenv(
 def explain_new(before: Virtualenv | None, venv: Virtualenv, workshop: Workshop) -> list[str]:
     """Why the virtualenv of the live release is not used again, but for its lock."""
     if not workshop.uses_cache:
-        return ["no cache was asked for"]
+        return ["no-cache"]
     if before is None:
         return ["the one before is gone"]
     if before.recipe is None or venv.recipe is None:

@@ -241,7 +241,9 @@ def tell(folder: TrialFolder, tried: Tried, source: str, seconds: float, console
     console.line(f"       {memory}{size}; {seconds:.1f} s")
     for line in list_undone(folder, tried):
         console.line(f"       {line}")
-    console.line(f"       To deploy it: git push toppcloud {source}")
+    branch, _, deployed = source.partition(":")
+    pushed = f"{slug.commit[:12]}:refs/heads/{deployed}" if deployed else branch  # the pusher may have no such branch
+    console.line(f"       To deploy it: git push toppcloud {pushed}")
 
 
 def list_undone(folder: TrialFolder, tried: Tried) -> list[str]:

@@ -274,7 +274,7 @@ def test_build_without_cache_makes_another_virtualenv_and_leaves_the_one_that_re
     builder.uses_cache = False
     fresh = builder.push(FLASK)
     assert fresh.venv_key != first.venv_key
-    assert "requirements.txt unchanged, but no cache was asked for: new virtualenv" in builder.text
+    assert "requirements.txt unchanged, but no-cache: new virtualenv" in builder.text
     assert builder.app.venv(first.venv_key).stat().st_ino == before
     builder.uses_cache = True
     assert builder.push(FLASK).venv_key == fresh.venv_key

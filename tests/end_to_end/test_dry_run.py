@@ -86,7 +86,8 @@ def test_branch_that_would_go_live_is_told_and_nothing_changes(node: LiveNode, l
     assert said.status == 0, said.all
     assert "web: gunicorn app:app; answered / with 200" in said.err
     assert "dry run: it would go live. Nothing was changed." in said.err
-    assert "To deploy it: git push toppcloud feature:main" in said.err
+    commit = repository.git("rev-parse", "HEAD").strip()
+    assert f"To deploy it: git push toppcloud {commit[:12]}:refs/heads/main" in said.err
     assert "HEAD -> refs/dry-run/feature" in said.err
     assert list_state(node, repository) == before
     assert node.request(repository.app).text.startswith("one")
