@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import os
 import subprocess
-import zipfile
 
 import pytest
 
 from buildpacks.virtualenv import collect_unused_venvs, read_virtualenv
+from tests.tiny_wheel import make_wheel
 from toppcloud.errors import ToppcloudError
 from toppcloud.files import remove_tree
 
@@ -70,19 +69,9 @@ def test_folders_that_are_too_deep_are_refused(builder):
         builder.push(with_hook(hook))
 
 
-def make_wheel() -> bytes:
-    folder, content = "extra-1.0.dist-info", io.BytesIO()
-    with zipfile.ZipFile(content, "w") as wheel:
-        wheel.writestr("extra.py", "answer = 42\n")
-        wheel.writestr(f"{folder}/METADATA", "Metadata-Version: 2.1\nName: extra\nVersion: 1.0\n")
-        wheel.writestr(f"{folder}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        wheel.writestr(f"{folder}/RECORD", "extra.py,,\n")
-    return content.getvalue()
-
-
 def test_hook_that_says_pip_finds_it(builder):
     hook = with_hook("#!/bin/sh\npip install --no-index extra-1.0-py3-none-any.whl\n")
-    slug = builder.push({**hook, "extra-1.0-py3-none-any.whl": make_wheel()})
+    slug = builder.push({**hook, "extra-1.0-py3-none-any.whl": make_wheel("extra")})
     assert slug.distributions.keys() == {"extra", "itsdangerous", "pip"}
     assert ask(builder, slug, "import extra; print(extra.answer)") == "42"
     slug = builder.push(with_hook("#!/bin/sh\n# no need of pip\n"))
