@@ -16,7 +16,6 @@ from buildpacks.env_dir import hold_env_dir
 from buildpacks.seal import take_over
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
-from toppcloud.files import remove_tree
 from toppcloud.program import ProgramFailed, run
 
 PRE_COMPILE = "bin/pre_compile"
@@ -58,18 +57,10 @@ def run_hook(workshop: Workshop, name: str, console: Console, *, venv: Path | No
                 **workshop.step_environment(*([venv / "bin"] if venv else [])),
                 **({"VIRTUAL_ENV": str(venv)} if venv else {}),
                 "BUILD_DIR": str(workshop.source),
-                "CACHE_DIR": str(_open_cache(workshop)),
+                "CACHE_DIR": str(workshop.open_cache("hooks")),
                 "ENV_DIR": str(env_dir),
             }
-            run(
-                choose_argv(script, name),
-                env=environment,
-                cwd=workshop.source,
-                account=account,
-                timeout_s=limit_s,
-                on_line=console.detail,
-                is_cancelled=workshop.is_cancelled,
-            )
+            workshop.run(choose_argv(script, name), environment, timeout_s=limit_s, on_line=console.detail)
     except ProgramFailed as failure:
         raise _refusal(name, failure, limit_s) from failure
     take_over(workshop.source, account)
@@ -94,14 +85,6 @@ def choose_argv(script: Path, name: str) -> list[str]:
         line = first.decode(errors="replace")[:100]
         raise _unusable(name, f"Its first line is {line}, and this node has no such program.", "Correct that line.")
     return [str(script)]
-
-
-def _open_cache(workshop: Workshop) -> Path:
-    """What the hooks keep from one build to the next; nothing of it when no cache is to be used."""
-    folder = workshop.cache("hooks")
-    if not workshop.uses_cache:
-        remove_tree(folder)
-    return workshop.cache("hooks")
 
 
 def _read_first_line(script: Path) -> bytes:

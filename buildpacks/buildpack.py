@@ -5,17 +5,19 @@ Several may work on one project, one after the other, in the same folder; the la
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from buildpacks.processes import Declarations, Processes
 from buildpacks.uv import BuildEnvironment, make_folder
 from toppcloud.app_layout import AppLayout, SlugLayout
 from toppcloud.console import Console
+from toppcloud.files import remove_tree
 from toppcloud.node import Node
-from toppcloud.program import BASE_PATH
+from toppcloud.program import BASE_PATH, Finished, run
 from toppcloud.slug import Slug, Web
 
 
@@ -57,6 +59,12 @@ class Workshop:
         make_folder(folder, self.node.account)
         return folder
 
+    def open_cache(self, name: str) -> Path:
+        """The same folder, empty when nothing of an earlier build is to be used."""
+        if not self.uses_cache:
+            remove_tree(self.app.build_cache(name))
+        return self.cache(name)
+
     def step_environment(self, *front: Path) -> dict[str, str]:
         """For a program of the app's own that runs in the build: config and service variables, and a PATH.
 
@@ -70,6 +78,31 @@ class Workshop:
         """For a program that installs packages: it may compile some, with what buildpacks before this one brought."""
         given = self.environment.install
         return {**self.exported, **given, "PATH": ":".join([*map(str, self.paths), given["PATH"]])}
+
+    def run(
+        self,
+        argv: Sequence[str | os.PathLike[str]],
+        environment: Mapping[str, str],
+        *,
+        cwd: Path | None = None,
+        timeout_s: float | None = None,
+        stdout: IO[bytes] | int | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Finished:
+        """Run a program of the build as the account, in the source and within the build's time unless told otherwise.
+
+        It ends when the push is cancelled. Raises ProgramFailed, or Cancelled; see toppcloud/program.py.
+        """
+        return run(
+            argv,
+            env=environment,
+            cwd=cwd or self.source,
+            stdout=stdout,
+            timeout_s=self.node.settings.build_timeout_s if timeout_s is None else timeout_s,
+            account=self.node.account,
+            on_line=on_line,
+            is_cancelled=self.is_cancelled,
+        )
 
 
 @dataclass(frozen=True)

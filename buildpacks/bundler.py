@@ -16,7 +16,7 @@ from buildpacks.source_text import is_plain_file
 from buildpacks.uv import hide_credentials, make_folder
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
-from toppcloud.program import ProgramFailed, find_program, run
+from toppcloud.program import ProgramFailed, find_program
 
 GEMS = "vendor/bundle"
 BINS = f"{GEMS}/bin"
@@ -71,15 +71,7 @@ class Bundler:
             if is_shown(line):
                 self.console.detail(hide_credentials(line))
 
-        run(
-            [self.program, *words],
-            env={**self.environment, **extra},
-            cwd=self.workshop.source,
-            account=self.workshop.node.account,
-            timeout_s=self.workshop.node.settings.build_timeout_s,
-            on_line=show,
-            is_cancelled=self.workshop.is_cancelled,
-        )
+        self.workshop.run([self.program, *words], {**self.environment, **extra}, on_line=show)
 
     def keyed(self) -> dict[str, str]:
         """The variables that decide what an installation yields."""

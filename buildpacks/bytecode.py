@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from toppcloud.account import Account
+from toppcloud.acting import act_as
 from toppcloud.program import ProgramFailed, run
 
 _SKIPPED = frozenset({"__pycache__", "node_modules", ".git", ".hg", ".venv"})
@@ -80,6 +81,15 @@ def list_source_compilations(top: Path, files: Iterable[bytes], cache_tag: str) 
         if is_open[folder]:
             target = Path(top, folder, "__pycache__", f"{name[:-3]}.{cache_tag}.pyc")
             yield Compilation(Path(top, shown), target, shown)
+
+
+def choose_as(account: Account, choose: Callable[[], list[Compilation]]) -> list[Compilation]:
+    """What `choose` returns, done by `account`: it looks where pushed code may have set traps for root."""
+
+    def choose_parts() -> list[tuple[str, str, str]]:
+        return [(str(item.source), str(item.target), item.shown) for item in choose()]
+
+    return [Compilation(Path(source), Path(target), shown) for source, target, shown in act_as(account, choose_parts)]
 
 
 def compile_files(

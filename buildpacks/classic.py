@@ -28,8 +28,7 @@ from buildpacks.web_default import WebDefault
 from toppcloud.build_variables import is_given_to_builds, read_build_variables
 from toppcloud.console import Console
 from toppcloud.errors import ToppcloudError
-from toppcloud.files import remove_tree
-from toppcloud.program import BASE_PATH, Finished, ProgramFailed, run
+from toppcloud.program import BASE_PATH, Finished, ProgramFailed
 
 STACK = "heroku-22"
 """Whose programs are most likely to run here: the oldest C library of Heroku's stacks, Ubuntu 22.04's."""
@@ -110,7 +109,7 @@ class _Session:
     def compile(self) -> None:
         """All it prints is shown as it comes."""
         limit_s = float(self.workshop.node.settings.build_timeout_s)
-        cache = self._open_cache()
+        cache = self.workshop.open_cache(f"classic-{self.address.digest}")
         try:
             with hold_env_dir(self.workshop) as env_dir:
                 program = self.copy.folder / "bin/compile"
@@ -168,37 +167,15 @@ class _Session:
             "BUILDPACK_LOG_FILE": "/dev/null",
         }
 
-    def _open_cache(self) -> Path:
-        name = f"classic-{self.address.digest}"
-        folder = self.workshop.cache(name)
-        if not self.workshop.uses_cache:
-            remove_tree(folder)
-        return self.workshop.cache(name)
-
     def _run(self, *argv: str | Path, timeout_s: float, is_shown: bool = False) -> Finished:
-        return run(
-            list(argv),
-            env=self.environment,
-            cwd=self.copy.folder,
-            account=self.workshop.node.account,
-            timeout_s=timeout_s,
-            on_line=self._show if is_shown else None,
-            is_cancelled=self.workshop.is_cancelled,
-        )
+        on_line = self._show if is_shown else None
+        return self.workshop.run(argv, self.environment, cwd=self.copy.folder, timeout_s=timeout_s, on_line=on_line)
 
     def _read_stdout(self, *argv: str | Path) -> bytes:
         """At most what is too much. Raises ToppcloudError when the program fails."""
         with tempfile.TemporaryFile() as file:
             try:
-                run(
-                    list(argv),
-                    env=self.environment,
-                    cwd=self.copy.folder,
-                    account=self.workshop.node.account,
-                    stdout=file,
-                    timeout_s=_SHORT_TIMEOUT_S,
-                    is_cancelled=self.workshop.is_cancelled,
-                )
+                self.workshop.run(argv, self.environment, cwd=self.copy.folder, stdout=file, timeout_s=_SHORT_TIMEOUT_S)
             except ProgramFailed as failure:
                 raise ToppcloudError(
                     f"The buildpack {self.address.shown} failed.",

@@ -20,7 +20,7 @@ from toppcloud.console import Console
 from toppcloud.disk import refusing_full_disk
 from toppcloud.errors import ToppcloudError
 from toppcloud.files import remove_tree
-from toppcloud.program import ProgramFailed, run
+from toppcloud.program import ProgramFailed
 
 NLTK = "nltk"
 FILE = "nltk.txt"
@@ -118,14 +118,12 @@ def _copy(workshop: Workshop, fetched: Path, target: Path) -> None:
 
 
 def _run(workshop: Workshop, argv: list[str], timeout_s: float, console: Console | None) -> None:
-    run(
+    workshop.run(
         argv,
-        env={**workshop.environment.install, "NLTK_ALLOW_PROXIED_URLOPEN": "1"},  # the operator's proxy, if any
+        {**workshop.environment.install, "NLTK_ALLOW_PROXIED_URLOPEN": "1"},  # the operator's proxy, if any
         cwd=workshop.slug.tmp,
-        account=workshop.node.account,
         timeout_s=timeout_s,
         on_line=(lambda line: console.detail(hide_credentials(line))) if console else None,
-        is_cancelled=workshop.is_cancelled,
     )
 
 

@@ -94,15 +94,7 @@ class Npm:
                 self.console.detail(hide_secrets(line))
 
         try:
-            run(
-                [self.runtime.executable, self.cli, *words],
-                env=self.environment,
-                cwd=self.workshop.source,
-                account=self.workshop.node.account,
-                timeout_s=self.workshop.node.settings.build_timeout_s,
-                on_line=show,
-                is_cancelled=self.workshop.is_cancelled,
-            )
+            self.workshop.run([self.runtime.executable, self.cli, *words], self.environment, on_line=show)
         except ProgramFailed as error:
             how = "it did not end in time" if error.status_code is None else f"exit status {error.status_code}"
             raise NpmFailed(how, codes[-1] if codes else "") from error

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from buildpacks.buildpack import PythonPart, Workshop
-from buildpacks.bytecode import Compilation, compile_files, list_compilations
+from buildpacks.bytecode import Compilation, choose_as, compile_files, list_compilations
 from buildpacks.distributions import read_distributions
 from buildpacks.uv import find_uv
 from buildpacks.virtualenv import BASE, RECORD, relocate_scripts, seal_virtualenv
@@ -65,14 +65,16 @@ def open_private_copy(slug: SlugLayout, account: Account) -> PrivateCopy:
 def add_pip(copy: PrivateCopy, workshop: Workshop) -> PrivateCopy:
     """Let a step that says `pip` find it there: uv makes virtualenvs without. It does not count as a change."""
     path, node = copy.slug.private_venv, workshop.node
-    run(
-        [find_uv(node.layout, node.account), "pip", "install", "--quiet", "--python", f"{path}/bin/python", "pip"],
-        env=workshop.environment.install,
-        cwd=workshop.source,
-        account=node.account,
-        timeout_s=node.settings.build_timeout_s,
-        is_cancelled=workshop.is_cancelled,
-    )
+    argv = [
+        str(find_uv(node.layout, node.account)),
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        f"{path}/bin/python",
+        "pip",
+    ]
+    workshop.run(argv, workshop.environment.install)
     return dataclasses.replace(copy, before=_look_at(path))
 
 
@@ -86,10 +88,9 @@ def settle_private_copy(copy: PrivateCopy, workshop: Workshop, python: PythonPar
         return python
     account, settings = workshop.node.account, workshop.node.settings
     if is_changed:
-        compilations = act_as(account, functools.partial(_list_uncompiled, path, python.cache_tag))
         compile_files(
             Path(python.executable),
-            [Compilation(Path(source), Path(target), shown) for source, target, shown in compilations],
+            choose_as(account, functools.partial(_list_uncompiled, path, python.cache_tag)),
             account,
             timeout_s=settings.build_timeout_s,
             is_cancelled=workshop.is_cancelled,
@@ -107,10 +108,9 @@ def _open(path: Path, account: Account) -> None:
     account.own_tree(path)
 
 
-def _list_uncompiled(path: Path, cache_tag: str) -> list[tuple[str, str, str]]:
-    """What the step put there, as source, target and shown name. Looked at as the account: it may be a trap."""
-    found = [item for item in list_compilations(path / "lib", cache_tag, skipped=("tests",)) if _is_stale(item)]
-    return [(str(item.source), str(item.target), item.shown) for item in found]
+def _list_uncompiled(path: Path, cache_tag: str) -> list[Compilation]:
+    """What the step put there. Looked at as the account: it may be a trap."""
+    return [item for item in list_compilations(path / "lib", cache_tag, skipped=("tests",)) if _is_stale(item)]
 
 
 def _is_stale(item: Compilation) -> bool:

@@ -18,7 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from buildpacks.bytecode import Compilation, compile_files, find_same_file, list_compilations, reuse_bytecode
+from buildpacks.bytecode import (
+    Compilation,
+    choose_as,
+    compile_files,
+    find_same_file,
+    list_compilations,
+    reuse_bytecode,
+)
 from buildpacks.bytecode_pool import fill_pool, find_pooled, locate_pool
 from buildpacks.distributions import read_distributions
 from buildpacks.editable import rebase_editables
@@ -157,9 +164,7 @@ def _fill(
     cache_tag = installation.interpreter.cache_tag
     pool = None if installation.is_fresh else locate_pool(node.layout, cache_tag)
     tidy = functools.partial(_tidy, path, installation.source, cache_tag, older, pool)
-    compilations = [
-        Compilation(Path(source), Path(target), shown) for source, target, shown in act_as(node.account, tidy)
-    ]
+    compilations = choose_as(node.account, tidy)
     compile_files(
         installation.interpreter.executable,
         compilations,
@@ -173,10 +178,8 @@ def _fill(
     return Virtualenv(path, key, True, read_distributions(path), added, recipe)
 
 
-def _tidy(
-    venv: Path, source: Path, cache_tag: str, older: Path | None, pool: Path | None
-) -> list[tuple[str, str, str]]:
-    """After the installer. Returns what is still to be compiled, as source, target and shown name.
+def _tidy(venv: Path, source: Path, cache_tag: str, older: Path | None, pool: Path | None) -> list[Compilation]:
+    """After the installer. Returns what is still to be compiled.
 
     Bytecode that packages bring themselves does not count, and must not get into the pool.
     """
@@ -190,7 +193,7 @@ def _tidy(
     for item in compilations:
         with contextlib.suppress(OSError):
             item.target.unlink()
-    return [(str(item.source), str(item.target), item.shown) for item in compilations]
+    return compilations
 
 
 def render_record(venv: Virtualenv, installation: Installation) -> dict[str, Any]:

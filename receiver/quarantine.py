@@ -81,16 +81,8 @@ def sweep_quarantines(layout: RepositoryLayout) -> None:
 def keep_pushes_out(layout: RepositoryLayout) -> Iterator[bool]:
     """Let no push begin while the block runs. Yields False, and nothing is held, when one is under way."""
     layout.quarantines.mkdir(exist_ok=True)
-    folder = _open_folder(layout.quarantines)
-    try:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(folder)
+    with claim_folder(layout.quarantines) as is_free:
+        yield is_free
 
 
 def _sweep(layout: RepositoryLayout) -> None:
