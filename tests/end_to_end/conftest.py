@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.live_node import LiveNode, Repository
 from tests.plain_app import plain_files
+from toppcloud.program import find_program
 
 _numbers = itertools.count()
 
@@ -21,6 +22,15 @@ def node() -> Iterator[LiveNode]:
         yield live
     finally:
         live.remove()
+
+
+@pytest.fixture(scope="module", params=["caddy", "nginx"])
+def routed(request: pytest.FixtureRequest) -> Iterator[LiveNode]:
+    """A node of a module's own behind each router."""
+    if request.param == "nginx" and find_program("nginx") is None:
+        pytest.skip("needs Debian's package nginx-light")
+    with LiveNode.running("--router", request.param) as live:
+        yield live
 
 
 @pytest.fixture

@@ -5,12 +5,10 @@ from __future__ import annotations
 import http.client
 import re
 import socket
-from collections.abc import Iterator
 
 import pytest
 
 from benchmarks.live_node import LiveNode, Repository
-from toppcloud.program import find_program
 
 pytestmark = [pytest.mark.node, pytest.mark.git]
 FOR_GOOD = "public, max-age=31536000, immutable"
@@ -61,18 +59,6 @@ FILES = {
     "blog/templates/page.html": PAGE,
     "blog/static/blog/site.css": RED,
 }
-
-
-@pytest.fixture(scope="module", params=["caddy", "nginx"])
-def routed(request: pytest.FixtureRequest) -> Iterator[LiveNode]:
-    if request.param == "nginx" and find_program("nginx") is None:
-        pytest.skip("needs Debian's package nginx-light")
-    live = LiveNode.in_new_folder()
-    try:
-        live.start("--router", request.param)
-        yield live
-    finally:
-        live.remove()
 
 
 def push(repository: Repository) -> str:

@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from benchmarks.live_node import LiveNode
 from tests.plain_app import plain_files
-from toppcloud.program import find_program
 
 pytestmark = [pytest.mark.node, pytest.mark.git]
 SITE = {"index.html": "<p>first", "404.html": "<p>no such page here", "docs/index.html": "<p>docs", "style.css": "p {}"}
-
-
-@pytest.fixture(scope="module", params=["caddy", "nginx"])
-def routed(request: pytest.FixtureRequest) -> Iterator[LiveNode]:
-    if request.param == "nginx" and find_program("nginx") is None:
-        pytest.skip("needs Debian's package nginx-light")
-    live = LiveNode.in_new_folder()
-    try:
-        live.start("--router", request.param)
-        yield live
-    finally:
-        live.remove()
 
 
 @pytest.fixture(scope="module")

@@ -2,27 +2,7 @@
 
 from __future__ import annotations
 
-import io
-
-import pytest
-
-from deploy.app import create_app
 from receiver.commands import buildpacks
-from receiver.session import Session
-from toppcloud.account import this_account
-from toppcloud.layout import Layout
-from toppcloud.node import Node
-from toppcloud.settings import NodeSettings
-
-
-@pytest.fixture
-def session(tmp_path):
-    layout = Layout(tmp_path)
-    layout.apps.mkdir()
-    layout.routes.mkdir()
-    node = Node(layout, NodeSettings(), this_account())
-    create_app(node, "blog")
-    return Session(node, "ana", io.BytesIO(), io.BytesIO(), io.BytesIO())
 
 
 def test_one_that_is_added_before_the_first_release_is_said_to_build_alone(session):

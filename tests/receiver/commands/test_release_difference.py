@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import json
 
 import pytest
 from dulwich.objects import Commit, Tree
 
 from buildpacks.manifest import Manifest, write_manifest
-from deploy.app import create_app
 from deploy.release import Release, ReleaseEnvironment, mark_live, write_environment, write_release
 from receiver.commands.release_difference import diff
 from receiver.repository import open_repository
-from receiver.session import Session
 from tests.tiny_slug import TINY_SLUG
-from toppcloud.account import this_account
 from toppcloud.errors import ToppcloudError
 from toppcloud.files import remove_tree, swap_symlink
-from toppcloud.layout import Layout
-from toppcloud.node import Node
-from toppcloud.settings import NodeSettings
 from toppcloud.slug import Check, ServiceDeclaration, Web, write_slug
 
 SLUG = dataclasses.replace(
@@ -33,16 +26,6 @@ SLUG = dataclasses.replace(
     manager="pip",
     distribution_hashes={"six": "sha256:1"},
 )
-
-
-@pytest.fixture
-def session(tmp_path):
-    layout = Layout(tmp_path)
-    layout.apps.mkdir()
-    layout.routes.mkdir()
-    node = Node(layout, NodeSettings(), this_account())
-    create_app(node, "blog")
-    return Session(node, "ana", io.BytesIO(), io.BytesIO(), io.BytesIO())
 
 
 @pytest.fixture
